@@ -1,0 +1,81 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cli::{exec, history, lab, timeline};
+
+/// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
+/// leaves an incident timeline.
+#[derive(Debug, Parser)]
+#[command(name = "runbook", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The inventory
+    #[arg(short, long, global = true, env = "RUNBOOK_INVENTORY", value_name = "FILE", default_value = "inventory.toml")]
+    pub inventory: PathBuf,
+    /// Where runbooks are looked for
+    #[arg(long, global = true, env = "RUNBOOK_RUNBOOKS", value_name = "DIR", default_value = "runbooks")]
+    pub runbooks: PathBuf,
+    /// Where the journal is kept [default: ${XDG_STATE_HOME:-~/.local/state}/runbook]
+    #[arg(long, global = true, env = "RUNBOOK_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub progress: Progress,
+    /// When colours are used
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// More detail; twice for output
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, lines elsewhere.
+    Auto,
+    /// Two live lines.
+    Bar,
+    /// One line an event.
+    Lines,
+    /// Nothing but the result.
+    None,
+}
+
+/// When something is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one command on many hosts
+    Exec(exec::Args),
+    /// List the runs
+    History(history::Args),
+    /// Tell a run's timeline
+    Timeline(timeline::Args),
+    /// The practice fleet: real sshd, real PM2, on this machine
+    Lab(lab::Args),
+}

@@ -1,0 +1,62 @@
+//! Why a command could not do its job: what, where, what to type next, and the exit code.
+
+use std::fmt;
+use std::io::Write;
+
+/// A command that could not do its job. What happened on hosts is no failure but data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// One line, lower case, no full stop.
+    pub message: String,
+    /// Further lines: where, why.
+    pub details: Vec<String>,
+    /// What to type next.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// Usage, file or selection: exit 2, and nothing was contacted.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(2, message)
+    }
+
+    /// A failure with an exit code of the contract.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Adds a line.
+    #[must_use]
+    pub fn detail(mut self, line: impl Into<String>) -> Self {
+        self.details.push(line.into());
+        self
+    }
+
+    /// Adds what to type next.
+    #[must_use]
+    pub fn hint(mut self, line: impl Into<String>) -> Self {
+        self.hints.push(line.into());
+        self
+    }
+
+    /// Writes it to standard error.
+    pub fn print(&self) {
+        // nobody is left to tell when standard error is closed
+        let _ = write!(std::io::stderr().lock(), "{self}");
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.message)?;
+        for line in &self.details {
+            writeln!(f, "  {line}")?;
+        }
+        for line in &self.hints {
+            writeln!(f, "  try: {line}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! What the flags and the environment come to, decided once.
+
+use std::env;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use crate::cli::args::{Global, Progress, When};
+use crate::cli::failure::Failure;
+
+/// Decided once, at the start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The inventory file.
+    pub inventory: PathBuf,
+    /// Where runbooks are looked for.
+    pub runbooks: PathBuf,
+    /// Where the journal is kept.
+    pub state_dir: PathBuf,
+    /// Whether standard output may show colours.
+    pub color: bool,
+    /// Whether two live lines are drawn on standard error.
+    pub live: bool,
+    /// Whether progress is shown at all.
+    pub progress: bool,
+    /// 0 to 2.
+    pub verbose: u8,
+    /// Whether there is a terminal to ask on.
+    pub can_ask: bool,
+    /// Whether standard output is a terminal.
+    pub stdout_terminal: bool,
+}
+
+impl Settings {
+    /// From the global flags.
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let quiet_place = dumb || env::var_os("CI").is_some();
+        let stdout_terminal = std::io::stdout().is_terminal();
+        let color = match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto if env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
+            When::Auto if env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
+            When::Auto => stdout_terminal && !dumb,
+        };
+        let live = match global.progress {
+            Progress::Bar => true,
+            Progress::Lines | Progress::None => false,
+            Progress::Auto => std::io::stderr().is_terminal() && stdout_terminal && !quiet_place,
+        };
+        Ok(Self {
+            inventory: global.inventory.clone(),
+            runbooks: global.runbooks.clone(),
+            state_dir: global.state_dir.clone().map_or_else(default_state_dir, Ok)?,
+            color,
+            live,
+            progress: global.progress != Progress::None,
+            verbose: global.verbose,
+            can_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            stdout_terminal,
+        })
+    }
+}
+
+fn default_state_dir() -> Result<PathBuf, Failure> {
+    let base = match env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()) {
+        Some(base) => PathBuf::from(base),
+        None => match env::var_os("HOME").filter(|v| !v.is_empty()) {
+            Some(home) => PathBuf::from(home).join(".local/state"),
+            None => return Err(Failure::invalid("there is no HOME to keep the journal in").hint("--state-dir DIR")),
+        },
+    };
+    Ok(base.join("runbook"))
+}

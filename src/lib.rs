@@ -1,0 +1,26 @@
+//! A fleet SSH runbook executor: declarative runbooks, one engine, one event log, an incident timeline.
+//!
+//! The layers, each importing only downward (`tests/it/architecture.rs` holds them to it):
+//!
+//! | layer | modules | knows |
+//! |---|---|---|
+//! | 6 | `cli` | arguments, exit codes, which parts to plug together |
+//! | 5 | `world` `journal` `report` `lab` | SSH and HTTP; SQLite; words; the practice fleet |
+//! | 4 | `engine` | the loop: look, judge, act, look again |
+//! | 3 | `load` | files into the model, with positions |
+//! | 2 | `steps` `plan` | what each kind looks at and decides; plans |
+//! | 1 | `read` `state` | outputs of tools into structures; events into a state |
+//! | 0 | `model` | the nouns |
+
+pub mod cli;
+pub mod engine;
+pub mod journal;
+pub mod lab;
+pub mod load;
+pub mod model;
+pub mod plan;
+pub mod read;
+pub mod report;
+pub mod state;
+pub mod steps;
+pub mod world;

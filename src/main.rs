@@ -1,0 +1,5 @@
+//! Parse, call, exit.
+
+fn main() -> std::process::ExitCode {
+    runbook::cli::main().into()
+}

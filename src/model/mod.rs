@@ -1,0 +1,16 @@
+//! The nouns of runbook, and the pure rules that belong to them.
+//!
+//! Nothing here does input or output, reads a clock or spawns anything; every other layer imports this one.
+
+pub mod control;
+pub mod event;
+pub mod fields;
+pub mod finding;
+pub mod host;
+pub mod id;
+pub mod op;
+pub mod outcome;
+pub mod plan;
+pub mod runbook;
+pub mod step;
+pub mod time;

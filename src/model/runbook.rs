@@ -1,0 +1,147 @@
+//! A runbook as it was written and checked: names and templates still in place, nothing resolved for a host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::id::{RunbookName, StepId, VarName};
+use crate::model::outcome::Risk;
+use crate::model::plan::{OnFailure, Phase, Rollout, Section};
+use crate::model::time::millis;
+
+/// A checked runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Runbook {
+    /// Its name; the file is `NAME.toml`.
+    pub name: RunbookName,
+    /// One line.
+    pub title: String,
+    /// A few sentences.
+    #[serde(default)]
+    pub about: String,
+    /// The author's claim; lower than what is computed is an error.
+    pub risk: Risk,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// A link shown beside a failure.
+    #[serde(default)]
+    pub docs: Option<String>,
+    /// Its variables, in file order.
+    pub vars: Vec<VarDecl>,
+    /// How the hosts are worked through.
+    pub rollout: Rollout,
+    /// Labels with a time budget.
+    pub phases: Vec<Phase>,
+    /// Pre-checks, steps and verification, in the order of a lane: all pre-checks, all steps, all of verify.
+    pub steps: Vec<StepDecl>,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+}
+
+/// A declared variable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VarDecl {
+    /// Its name.
+    pub name: VarName,
+    /// What values it takes.
+    pub ty: VarType,
+    /// Its value where nothing else sets it.
+    pub default: Option<Value>,
+    /// A regular expression that a text must match as a whole.
+    pub pattern: Option<String>,
+    /// For [`VarType::Enum`]: the words.
+    #[serde(default)]
+    pub values: Vec<String>,
+    /// Whether an empty text is fine.
+    #[serde(default)]
+    pub allow_empty: bool,
+    /// One line for people.
+    pub about: Option<String>,
+}
+
+/// The types of variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VarType {
+    /// Any text.
+    String,
+    /// A whole number.
+    Int,
+    /// 1 to 65535.
+    Port,
+    /// True or false.
+    Bool,
+    /// Such as `20s`.
+    Duration,
+    /// Such as `100MiB`.
+    Size,
+    /// A path on the host.
+    Path,
+    /// `http://…` or `https://…`.
+    Url,
+    /// One of `values`.
+    Enum,
+    /// A list of texts.
+    List,
+}
+
+/// One `[[precheck]]`, `[[step]]` or `[[verify]]` entry as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepDecl {
+    /// Unique in the runbook.
+    pub id: StepId,
+    /// Which section it stands in.
+    pub section: Section,
+    /// A few words for people.
+    pub name: Option<String>,
+    /// What it does and why, for people.
+    pub about: Option<String>,
+    /// The phase it belongs to.
+    pub phase: Option<String>,
+    /// Its kind.
+    pub kind: String,
+    /// The condition under which it runs, as written.
+    pub when: Option<String>,
+    /// Look and record only: the outcome is ok whatever the verdict.
+    pub observe: bool,
+    /// A failure is kept as a finding and does not make the host failed.
+    pub optional: bool,
+    /// Its deadline, where set.
+    #[serde(with = "opt_millis")]
+    pub timeout: Option<Duration>,
+    /// What a failure does, where set.
+    pub on_failure: Option<OnFailure>,
+    /// The keys of its kind, with templates still in them.
+    pub fields: Map<String, Value>,
+}
+
+/// An optional duration in milliseconds.
+pub mod opt_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::millis;
+
+    #[derive(Serialize, Deserialize)]
+    struct Millis(#[serde(with = "millis")] Duration);
+
+    /// Writes whole milliseconds or null.
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(Millis).serialize(to)
+    }
+
+    /// Reads whole milliseconds or null.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Option::<Millis>::deserialize(from).map(|m| m.map(|m| m.0))
+    }
+}
+
+/// The variables of a runbook with their values for one host.
+pub type Vars = BTreeMap<String, Value>;

@@ -1,0 +1,1 @@
+//! Plans: runbook, hosts and variables resolved into inert data.

@@ -1,0 +1,1 @@
+//! Outputs of well-known tools into structures, or a reason why not. Pure: text in, data out.

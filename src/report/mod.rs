@@ -1,0 +1,1 @@
+//! Words for people: what happened, on a terminal, on a pipe, in a file.

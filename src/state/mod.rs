@@ -1,0 +1,3 @@
+//! Events folded into a state: the live screen, history, summaries and the timeline all use this one fold.
+
+pub mod run;

@@ -1,0 +1,66 @@
+//! The kinds of steps: one file each, one line here each.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::model::fields::{Context, FieldError, Fields};
+use crate::model::outcome::Risk;
+use crate::model::step::Step;
+
+/// Every kind, in the order of the reference.
+pub const KINDS: &[&Kind] = &[];
+
+/// A kind of step: its name, its reference, its reader.
+#[derive(Debug)]
+pub struct Kind {
+    /// As written in `kind = "…"`.
+    pub name: &'static str,
+    /// Whether it only looks, waits or acts.
+    pub class: Class,
+    /// What it does to a host at most.
+    pub risk: Risk,
+    /// One line for people.
+    pub title: &'static str,
+    /// What it looks at, what follows, what it would change, how that is undone.
+    pub about: &'static str,
+    /// The words its judgement can come to.
+    pub verdicts: &'static [(&'static str, &'static str)],
+    /// Its keys: name, whether required, meaning.
+    pub keys: &'static [Key],
+    /// Reads its fields.
+    pub parse: fn(Fields<'_>) -> Parsed,
+}
+
+/// A step, or everything that is wrong with its fields.
+pub type Parsed = Result<Arc<dyn Step>, Vec<FieldError>>;
+
+/// One key of a kind.
+#[derive(Debug)]
+pub struct Key {
+    /// As written.
+    pub name: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it means, with its default.
+    pub about: &'static str,
+}
+
+/// What a kind may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Only looks: allowed in every section.
+    Check,
+    /// Changes something: allowed in `[[step]]` only.
+    Action,
+}
+
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| kind.name == name)
+}
+
+/// Reads the fields of a step of that kind; `None` where there is no such kind.
+pub fn instantiate(name: &str, fields: &Map<String, Value>, context: Context<'_>) -> Option<Parsed> {
+    kind(name).map(|kind| (kind.parse)(Fields::new(fields, context)))
+}

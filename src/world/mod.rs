@@ -1,0 +1,1 @@
+//! The outside: SSH, HTTP, the clock.

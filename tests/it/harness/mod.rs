@@ -1,0 +1,1 @@
+//! What tests share: fleets of sshd, labs, exact output.

@@ -1,0 +1,13 @@
+//! Everything that is tested from outside, in one binary.
+
+mod architecture;
+mod cases;
+mod engine;
+mod exec;
+mod harness;
+mod journal;
+mod lab;
+mod load;
+mod main_job;
+mod report;
+mod ssh;
