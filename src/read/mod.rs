@@ -1,1 +1,6 @@
-//! Outputs of well-known tools into structures, or a reason why not. Pure: text in, data out.
+//! Outputs of well-known tools and answers of services, from text into structures or into [`Unreadable`].
+//!
+//! [`Unreadable`]: crate::model::step::Unreadable
+
+pub mod answer;
+pub mod url;

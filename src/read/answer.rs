@@ -1,0 +1,105 @@
+//! Answers of HTTP services: a JSON body, a field of it, a header, and words for what was seen.
+
+use serde_json::Value;
+
+use crate::model::op::{HttpAnswer, HttpReply, Reply};
+use crate::model::step::Unreadable;
+
+/// The HTTP reply, or why it is none.
+pub fn http(reply: &Reply) -> Result<&HttpReply, Unreadable> {
+    match reply {
+        Reply::Http(reply) => Ok(reply),
+        Reply::Shell(_) | Reply::Pm2(_) => Err(Unreadable::new("the reply is not one to an HTTP request")),
+    }
+}
+
+/// The body as JSON.
+pub fn json(answer: &HttpAnswer) -> Result<Value, Unreadable> {
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        let excerpt = excerpt(&answer.body);
+        Unreadable::new(format!("the body of the {} answer is no JSON ({error}): {excerpt}", answer.status))
+    })
+}
+
+/// A field of a JSON body: a pointer such as `/build/id`, or the name of a key at the top.
+pub fn field<'v>(body: &'v Value, name: &str) -> Option<&'v Value> {
+    if name.starts_with('/') { body.pointer(name) } else { body.get(name) }
+}
+
+/// Whether two JSON values are the same; `1` and `1.0` are, `1` and `"1"` are not.
+pub fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(l), Value::Number(r)) => l == r || (l.is_f64() || r.is_f64()) && l.as_f64() == r.as_f64(),
+        (left, right) => left == right,
+    }
+}
+
+/// The values of a header; `name` in lower case.
+pub fn header<'a>(answer: &'a HttpAnswer, name: &'a str) -> impl Iterator<Item = &'a str> {
+    answer.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+/// The beginning of a body on one line, for people.
+pub fn excerpt(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "(empty)".to_owned();
+    }
+    // twice the characters that are shown: enough, however many of them are folded
+    line(&String::from_utf8_lossy(&body[..body.len().min(400)]), 160)
+}
+
+/// A remote text as one bounded line: blanks folded, control characters escaped.
+pub fn line(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
+    for (count, c) in words.flat_map(str::chars).flat_map(visible).enumerate() {
+        if count == most {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn visible(c: char) -> impl Iterator<Item = char> {
+    // direction marks and the like can make a line read as what it is not
+    let hidden =
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let escaped = hidden.then(|| c.escape_unicode());
+    let plain = (!hidden).then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{excerpt, field, line, same};
+
+    #[test]
+    fn a_field_is_a_key_or_a_pointer() {
+        let body = json!({"enabled": true, "build": {"id": "abc"}, "a/b": 1});
+        assert_eq!(field(&body, "enabled"), Some(&json!(true)));
+        assert_eq!(field(&body, "/build/id"), Some(&json!("abc")));
+        assert_eq!(field(&body, "a/b"), Some(&json!(1)));
+        assert_eq!(field(&body, "build.id"), None);
+        assert_eq!(field(&json!([1]), "enabled"), None);
+    }
+
+    #[test]
+    fn numbers_are_the_same_however_they_are_written_but_no_text_is_a_number() {
+        assert!(same(&json!(1), &json!(1.0)) && same(&json!(0.5), &json!(0.5)));
+        assert!(!same(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)));
+        assert!(!same(&json!(1), &json!("1")) && !same(&json!(false), &json!("false")) && !same(&json!(0), &json!(null)));
+    }
+
+    #[test]
+    fn remote_text_is_shown_as_one_bounded_harmless_line() {
+        assert_eq!(line("a\n\tb  c", 80), "a b c");
+        assert_eq!(line("x\u{1b}[31mred\u{202e}", 80), "x\\u{1b}[31mred\\u{202e}");
+        assert_eq!(line("abcdef", 3), "abc…");
+        assert_eq!(excerpt(b""), "(empty)");
+        assert_eq!(excerpt(b"\xff<html>\r\n"), "\u{fffd}<html>");
+    }
+}
