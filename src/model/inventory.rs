@@ -1,0 +1,227 @@
+//! An inventory with everything resolved: hosts in file order, groups with their members.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use crate::model::host::Host;
+use crate::model::id::HostName;
+use crate::model::selector::{Fleet, Selector, SelectorError};
+
+/// A checked inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inventory {
+    /// Every host, resolved, in file order.
+    pub hosts: Vec<Host>,
+    /// Every group, in file order.
+    pub groups: Vec<Group>,
+    /// The variables of `[defaults]`.
+    pub default_vars: BTreeMap<String, Value>,
+    /// The names of the variables that a host sets itself.
+    pub own_vars: BTreeMap<HostName, BTreeSet<String>>,
+    /// The ids of a host in target groups, by group.
+    pub targets: BTreeMap<HostName, BTreeMap<String, String>>,
+    /// Target groups as written.
+    pub target_groups: BTreeMap<String, Map<String, Value>>,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+}
+
+/// A group of hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its hosts, in file order.
+    pub hosts: Vec<HostName>,
+    /// Whether it is production.
+    pub protected: bool,
+    /// Its variables.
+    pub vars: BTreeMap<String, Value>,
+}
+
+impl Inventory {
+    /// The host of that name.
+    pub fn host(&self, name: &HostName) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == *name)
+    }
+
+    /// The hosts that a selector names, in file order.
+    pub fn select(&self, selector: &Selector) -> Result<Vec<HostName>, SelectorError> {
+        let chosen = selector.select(&self.fleet())?;
+        Ok(chosen.into_iter().filter_map(|index| self.hosts.get(index)).map(|host| host.name.clone()).collect())
+    }
+
+    /// Where a variable of a host comes from, in words.
+    pub fn var_source(&self, host: &Host, name: &str) -> String {
+        if self.own_vars.get(&host.name).is_some_and(|own| own.contains(name)) {
+            return format!("[hosts.{}].vars", host.name);
+        }
+        match self.groups.iter().find(|group| host.groups.contains(&group.name) && group.vars.contains_key(name)) {
+            Some(group) => format!("[groups.{}].vars", group.name),
+            None => "[defaults].vars".to_owned(),
+        }
+    }
+
+    fn fleet(&self) -> Fleet<'_> {
+        let index: BTreeMap<&HostName, usize> = self.hosts.iter().enumerate().map(|(i, host)| (&host.name, i)).collect();
+        let members = |group: &Group| group.hosts.iter().filter_map(|name| index.get(name).copied()).collect();
+        Fleet {
+            hosts: self.hosts.iter().map(|host| (host.name.as_str(), host.tags.as_slice())).collect(),
+            groups: self.groups.iter().map(|group| (group.name.as_str(), members(group))).collect(),
+        }
+    }
+}
+
+/// A group that cannot be resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupError {
+    /// One of its selectors is wrong.
+    Selector {
+        /// The group.
+        group: usize,
+        /// Which of its selectors.
+        selector: usize,
+        /// What is wrong.
+        error: SelectorError,
+    },
+    /// It contains itself.
+    Cycle {
+        /// The group.
+        group: usize,
+        /// Which of its selectors leads back.
+        selector: usize,
+        /// The way around, from the group back to it.
+        path: Vec<String>,
+    },
+}
+
+/// Resolves groups, nested ones first: for each its hosts as indexes in file order.
+pub fn resolve_groups(
+    hosts: &[(&str, &[String])],
+    groups: &[(&str, Vec<Option<Selector>>)],
+) -> Result<Vec<Vec<usize>>, Vec<GroupError>> {
+    let index: BTreeMap<&str, usize> = groups.iter().enumerate().map(|(i, (name, _))| (*name, i)).collect();
+    let (order, mut errors) = nested_first(groups, &index);
+    let mut fleet = Fleet { hosts: hosts.to_vec(), groups: BTreeMap::new() };
+    let mut resolved = vec![Vec::new(); groups.len()];
+    for group in order {
+        let (name, selectors) = &groups[group];
+        let mut members = BTreeSet::new();
+        for (selector, parsed) in selectors.iter().enumerate() {
+            match parsed.as_ref().map(|s| s.select(&fleet)) {
+                None => {}
+                Some(Ok(found)) => members.extend(found),
+                Some(Err(error)) => errors.push(GroupError::Selector { group, selector, error }),
+            }
+        }
+        resolved[group] = members.into_iter().collect();
+        fleet.groups.insert(name, resolved[group].clone());
+    }
+    if errors.is_empty() { Ok(resolved) } else { Err(errors) }
+}
+
+/// The groups in an order in which each comes after those it names, by a walk with a stack of its own: how deep groups
+/// nest is the file's choice. What lies on a cycle or leads into one is left out, and each cycle is an error.
+fn nested_first(groups: &[(&str, Vec<Option<Selector>>)], index: &BTreeMap<&str, usize>) -> (Vec<usize>, Vec<GroupError>) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+        Broken,
+    }
+    let named: Vec<Vec<(usize, usize)>> = groups
+        .iter()
+        .map(|(_, selectors)| {
+            let each = selectors.iter().enumerate().filter_map(|(i, s)| s.as_ref().map(|s| (i, s)));
+            each.flat_map(|(i, s)| s.groups().into_iter().filter_map(move |name| Some((i, *index.get(name)?)))).collect()
+        })
+        .collect();
+    let mut marks = vec![Mark::New; groups.len()];
+    let (mut order, mut errors) = (Vec::new(), Vec::new());
+    for start in 0..groups.len() {
+        let mut stack = if marks[start] == Mark::New { vec![(start, 0, false)] } else { Vec::new() };
+        while let Some((group, next, broken)) = stack.last_mut() {
+            let group = *group;
+            marks[group] = Mark::Open;
+            if let Some((selector, inner)) = named[group].get(*next).copied() {
+                *next += 1;
+                match marks[inner] {
+                    Mark::New => stack.push((inner, 0, false)),
+                    Mark::Done => {}
+                    Mark::Broken => *broken = true,
+                    Mark::Open => {
+                        *broken = true;
+                        let from = stack.iter().position(|(g, ..)| *g == inner).unwrap_or(0);
+                        let round = stack[from..].iter().map(|(g, ..)| *g).chain([inner]);
+                        let path = round.map(|g| groups[g].0.to_owned()).collect();
+                        errors.push(GroupError::Cycle { group, selector, path });
+                    }
+                }
+                continue;
+            }
+            let broken = *broken;
+            marks[group] = if broken { Mark::Broken } else { Mark::Done };
+            if !broken {
+                order.push(group);
+            }
+            stack.pop();
+            if let Some((_, _, outer)) = stack.last_mut() {
+                *outer |= broken;
+            }
+        }
+    }
+    (order, errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GroupError, resolve_groups};
+    use crate::model::selector::Selector;
+
+    fn resolve(groups: &[(&str, &[&str])]) -> Result<Vec<Vec<usize>>, Vec<String>> {
+        let hosts: [(&str, &[String]); 3] = [("a", &[]), ("b", &[]), ("c", &[])];
+        let parsed: Vec<_> =
+            groups.iter().map(|(name, list)| (*name, list.iter().map(|s| Selector::parse(s).ok()).collect())).collect();
+        resolve_groups(&hosts, &parsed).map_err(|errors| {
+            let show = |e: &GroupError| match e {
+                GroupError::Cycle { path, .. } => path.join(" > "),
+                GroupError::Selector { group, error, .. } => format!("{group}: {error}"),
+            };
+            errors.iter().map(show).collect()
+        })
+    }
+
+    #[test]
+    fn groups_nest_in_any_order() {
+        assert_eq!(resolve(&[("x", &["@y", "a"]), ("y", &["c"])]), Ok(vec![vec![0, 2], vec![2]]));
+        assert_eq!(resolve(&[("x", &["all & !@y"]), ("y", &["c"])]), Ok(vec![vec![0, 1], vec![2]]));
+    }
+
+    #[test]
+    fn cycles_are_errors_with_the_way_around() {
+        assert_eq!(resolve(&[("x", &["@x"])]), Err(vec!["x > x".to_owned()]));
+        let groups: [(&str, &[&str]); 4] = [("w", &["@x"]), ("x", &["@y"]), ("y", &["@z"]), ("z", &["@x", "a"])];
+        assert_eq!(resolve(&groups), Err(vec!["x > y > z > x".to_owned()]));
+        assert_eq!(resolve(&[("x", &["@q"])]), Err(vec!["0: no group `q` in the inventory".to_owned()]));
+    }
+
+    #[test]
+    fn a_long_chain_of_groups_does_not_overflow_the_stack() {
+        let names: Vec<String> = (0..5_000).map(|i| format!("g{i}")).collect();
+        let chain: Vec<(&str, Vec<Option<Selector>>)> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| {
+                let inner = if i + 1 < names.len() { format!("@g{}", i + 1) } else { "a".to_owned() };
+                (name.as_str(), vec![Selector::parse(&inner).ok()])
+            })
+            .collect();
+        let resolved = resolve_groups(&[("a", &[])], &chain).expect("resolves");
+        assert!(resolved.iter().all(|members| members == &[0]));
+    }
+}

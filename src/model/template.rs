@@ -1,0 +1,303 @@
+//! Placeholders in fields: `{{ name }}` and nothing else; no filters, no logic.
+//!
+//! A text that is exactly one placeholder takes the typed value; inside other text the value is inserted once and never
+//! read again. Shell text takes no placeholders at all: there the variables are environment variables.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use crate::model::fields::nearest;
+
+/// Keys of a step whose texts are shell: they are never filled in.
+pub const SHELL_KEYS: &[&str] = &["run", "unless", "undo", "remember"];
+/// Filled in by the kind, later.
+const RESERVED: &str = "value";
+
+/// A placeholder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    /// The keys and indexes down to the text it stands in.
+    pub path: Vec<String>,
+    /// The name between the braces.
+    pub name: String,
+    /// Where it stands in that text, in bytes, braces included.
+    pub at: Range<usize>,
+}
+
+/// A placeholder that cannot be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    /// The keys and indexes down to the text it stands in.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// Where in that text, in bytes.
+    pub at: Range<usize>,
+}
+
+enum Piece<'t> {
+    Text(&'t str),
+    Name(&'t str, Range<usize>),
+    Broken(Range<usize>),
+}
+
+/// The pieces of a text.
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find("{{").map(|n| at + n) {
+        if open > at {
+            found.push(Piece::Text(&text[at..open]));
+        }
+        let Some(close) = text[open + 2..].find("}}").map(|n| open + 2 + n) else {
+            found.push(Piece::Broken(open..text.len()));
+            return found;
+        };
+        let name = text[open + 2..close].trim();
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+        let span = open..close + 2;
+        found.push(if plain { Piece::Name(name, span) } else { Piece::Broken(span) });
+        at = close + 2;
+    }
+    if at < text.len() || found.is_empty() {
+        found.push(Piece::Text(&text[at..]));
+    }
+    found
+}
+
+/// Every placeholder of the fields of a step that is to be filled in.
+pub fn placeholders(fields: &Map<String, Value>) -> Vec<Placeholder> {
+    let mut found = Vec::new();
+    for (key, value) in fields {
+        if !SHELL_KEYS.contains(&key.as_str()) {
+            collect(value, &mut vec![key.clone()], &mut found);
+        }
+    }
+    found
+}
+
+fn collect(value: &Value, path: &mut Vec<String>, found: &mut Vec<Placeholder>) {
+    match value {
+        Value::String(text) => {
+            for piece in pieces(text) {
+                if let Piece::Name(name, at) = piece
+                    && name != RESERVED
+                {
+                    found.push(Placeholder { path: path.clone(), name: name.to_owned(), at });
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(index.to_string());
+                collect(item, path, found);
+                path.pop();
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                path.push(key.clone());
+                collect(item, path, found);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fills in the fields of a step. `lookup` knows the values, `names` lists them for suggestions.
+pub fn fill(
+    fields: &Map<String, Value>,
+    lookup: &dyn Fn(&str) -> Option<Value>,
+    names: &[&str],
+) -> Result<Map<String, Value>, Vec<TemplateError>> {
+    let mut filler = Filler { lookup, names, path: Vec::new(), errors: Vec::new() };
+    let mut filled = Map::new();
+    for (key, value) in fields {
+        filler.path.push(key.clone());
+        let value = if SHELL_KEYS.contains(&key.as_str()) { filler.shell(value) } else { filler.value(value) };
+        filler.path.pop();
+        filled.insert(key.clone(), value);
+    }
+    if filler.errors.is_empty() { Ok(filled) } else { Err(filler.errors) }
+}
+
+struct Filler<'f> {
+    lookup: &'f dyn Fn(&str) -> Option<Value>,
+    names: &'f [&'f str],
+    path: Vec<String>,
+    errors: Vec<TemplateError>,
+}
+
+impl Filler<'_> {
+    fn error(&mut self, at: Range<usize>, message: String, hint: Option<String>) {
+        self.errors.push(TemplateError { path: self.path.clone(), message, hint, at });
+    }
+
+    fn value(&mut self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self.text(text),
+            Value::Array(items) => {
+                let mut filled = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(index.to_string());
+                    filled.push(self.value(item));
+                    self.path.pop();
+                }
+                Value::Array(filled)
+            }
+            Value::Object(map) => {
+                let mut filled = Map::new();
+                for (key, item) in map {
+                    self.path.push(key.clone());
+                    if key.contains("{{") {
+                        self.error(0..0, "a key takes no placeholder".to_owned(), None);
+                    }
+                    filled.insert(key.clone(), self.value(item));
+                    self.path.pop();
+                }
+                Value::Object(filled)
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Value {
+        let pieces = pieces(text);
+        if let [Piece::Name(name, at)] = pieces.as_slice()
+            && *name != RESERVED
+        {
+            return self.named(name, at).unwrap_or(Value::Null);
+        }
+        let mut filled = String::with_capacity(text.len());
+        for piece in pieces {
+            match piece {
+                Piece::Text(plain) => filled.push_str(plain),
+                Piece::Name(RESERVED, at) => filled.push_str(&text[at]),
+                Piece::Name(name, at) => match self.named(name, &at) {
+                    Some(Value::String(value)) => filled.push_str(&value),
+                    Some(value @ (Value::Number(_) | Value::Bool(_))) => filled.push_str(&value.to_string()),
+                    Some(_) => self.error(at, format!("`{name}` is a list: it cannot stand inside other text"), None),
+                    None => {}
+                },
+                Piece::Broken(at) => {
+                    let hint = Some("write {{ name }}: there are no filters and no logic".to_owned());
+                    self.error(at, "this placeholder is not a name".to_owned(), hint);
+                }
+            }
+        }
+        Value::String(filled)
+    }
+
+    fn named(&mut self, name: &str, at: &Range<usize>) -> Option<Value> {
+        let value = (self.lookup)(name);
+        if value.is_none() {
+            // inventory variables are any name, so only they are near each other
+            let same = |near: &&str| near.starts_with("host.vars.") == name.starts_with("host.vars.");
+            let hint = match nearest(name, self.names.iter().copied().filter(same)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if name.starts_with("host.vars.") => "set it in the inventory".to_owned(),
+                None => format!("declare it: [vars] {name} = {{ type = \"string\" }}"),
+            };
+            self.error(at.clone(), format!("there is no `{name}` here"), Some(hint));
+        }
+        value
+    }
+
+    /// Shell text stays as it is, but a placeholder that names something of ours was meant to be filled in.
+    fn shell(&mut self, value: &Value) -> Value {
+        for text in texts(value) {
+            for piece in pieces(text) {
+                if let Piece::Name(name, at) = piece
+                    && (self.lookup)(name).is_some()
+                {
+                    let plain = !name.contains('.');
+                    let hint = plain.then(|| format!("write \"${name}\": variables arrive as environment variables"));
+                    self.error(at, format!("shell text takes no placeholders, so `{name}` cannot stand here"), hint);
+                }
+            }
+        }
+        value.clone()
+    }
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(map) => map.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::{fill, placeholders};
+
+    fn look(name: &str) -> Option<Value> {
+        match name {
+            "port" => Some(json!(3000)),
+            "app" => Some(json!("a {{ port }} b")),
+            "on" => Some(json!(true)),
+            "list" => Some(json!(["x"])),
+            "host.user" => Some(json!("ec2-user")),
+            _ => None,
+        }
+    }
+
+    fn filled(fields: Value) -> Result<Value, Vec<String>> {
+        let map: Map<String, Value> = fields.as_object().cloned().expect("a table");
+        fill(&map, &look, &["port", "app", "on", "list", "host.user"]).map(Value::Object).map_err(|errors| {
+            let show = |e: &super::TemplateError| {
+                format!("{}@{}: {} ({})", e.path.join("."), e.at.start, e.message, e.hint.as_deref().unwrap_or("-"))
+            };
+            errors.iter().map(show).collect()
+        })
+    }
+
+    #[test]
+    fn one_placeholder_is_typed_and_inside_text_it_is_text() {
+        let fields = json!({
+            "a": "{{ port }}", "b": "{{port}}", "c": ":{{ port }}/{{ host.user }}", "d": {"e": ["{{ on }}", 1, "{{ list }}"]},
+            "f": "x {{ on }}", "g": "?enabled={{ value }}", "h": "{{ value }}", "i": "{{ app }}!", "run": "docker ps -f '{{.Names}}'",
+        });
+        let want = json!({
+            "a": 3000, "b": 3000, "c": ":3000/ec2-user", "d": {"e": [true, 1, ["x"]]},
+            "f": "x true", "g": "?enabled={{ value }}", "h": "{{ value }}", "i": "a {{ port }} b!", "run": "docker ps -f '{{.Names}}'",
+        });
+        assert_eq!(filled(fields), Ok(want));
+    }
+
+    #[test]
+    fn what_cannot_be_filled_in_is_an_error_each() {
+        let fields = json!({
+            "a": "x {{ prot }}", "b": {"c": ["{{ zzz }}"]}, "d": "{{ port | upper }}", "e": "{{ port", "f": "x{{ list }}",
+            "run": "restart {{ port }}", "g": "{{ host.vars.x }}", "h": {"{{ port }}": 1},
+        });
+        let want = [
+            "a@2: there is no `prot` here (did you mean `port`?)",
+            "b.c.0@0: there is no `zzz` here (declare it: [vars] zzz = { type = \"string\" })",
+            "d@0: this placeholder is not a name (write {{ name }}: there are no filters and no logic)",
+            "e@0: this placeholder is not a name (write {{ name }}: there are no filters and no logic)",
+            "f@1: `list` is a list: it cannot stand inside other text (-)",
+            "g@0: there is no `host.vars.x` here (set it in the inventory)",
+            "h.{{ port }}@0: a key takes no placeholder (-)",
+            "run@8: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
+        ];
+        assert_eq!(filled(fields), Err(want.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn placeholders_are_listed_with_their_path() {
+        let fields = json!({"a": "{{ port }}{{ value }}", "b": ["{{ x }}"], "run": "{{ port }}"});
+        let found = placeholders(fields.as_object().expect("a table"));
+        let shown: Vec<String> = found.iter().map(|p| format!("{} {}", p.path.join("."), p.name)).collect();
+        assert_eq!(shown, ["a port", "b.0 x"]);
+    }
+}
