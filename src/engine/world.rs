@@ -26,7 +26,7 @@ pub trait World: Send + Sync + 'static {
 }
 
 /// One connection to one host, for a whole run.
-pub trait Session: Send + 'static {
+pub trait Session: Send + Sync + 'static {
     /// Performs ops and returns one reply for each, in their order. Read-only ops are sent together, without waiting
     /// for each other; a mutating op is sent alone, after all before it have ended. Never fails as a whole: what was
     /// not received is said in the reply. `cancel` ends what runs on the host and is then seen in the replies.

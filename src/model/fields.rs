@@ -24,6 +24,12 @@ pub struct FieldError {
     pub unknown_key: bool,
 }
 
+impl std::fmt::Display for FieldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// What a kind may know besides its own fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {

@@ -1,5 +1,7 @@
 //! Everything that is tested from outside, in one binary.
 
+#![allow(unreachable_pub)]
+
 mod architecture;
 mod cases;
 mod engine;

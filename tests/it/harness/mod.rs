@@ -1,1 +1,3 @@
 //! What tests share: fleets of sshd, labs, exact output.
+
+pub mod world;

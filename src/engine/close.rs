@@ -1,0 +1,108 @@
+//! Closing an obligation: the same loop, on the unit that was recorded when it was opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::converge::{Mode, converge};
+use crate::engine::dispatch::{Dispatch, Start};
+use crate::engine::link::{Link, RunContext};
+use crate::engine::log::Log;
+use crate::engine::orders::Orders;
+use crate::engine::report::Reporter;
+use crate::engine::unit::{Unit, UnitEnd};
+use crate::engine::world::World;
+use crate::model::event::EventKind;
+use crate::model::finding::Finding;
+use crate::model::host::Host;
+use crate::model::id::RunId;
+use crate::model::outcome::Outcome;
+use crate::model::step::Obligation;
+use crate::state::run::RunState;
+
+/// The finding code of a closer that sees a value which is neither ours nor the former one.
+pub const THEIRS: &str = "theirs";
+
+/// Restores what `obligation` recorded, unless somebody else has changed it since; whether it is closed now. Orders to
+/// stop do not end it: leaving something open is what they must not do.
+pub async fn close<W: World>(ctx: &RunContext<W>, link: &mut Link<W>, obligation: &Obligation) -> bool {
+    let host = link.name().clone();
+    let end = match Unit::new(&obligation.closer, &BTreeMap::new(), &BTreeMap::new()) {
+        Ok(unit) => converge(&ctx.for_closing(), link, &unit, Mode::Act).await,
+        Err(finding) => UnitEnd::no(Outcome::Failed, finding),
+    };
+    let key = obligation.key.clone();
+    let line = end.note.as_ref().map(|note| note.summary.clone());
+    let closed = |how: &str, summary: String| EventKind::ObligationClosed {
+        host: host.clone(),
+        key: key.clone(),
+        how: how.to_owned(),
+        summary,
+    };
+    let event = match (end.outcome, end.finding) {
+        (Outcome::Changed, _) => {
+            closed("restored", line.unwrap_or_else(|| format!("{} is {} again", obligation.title, obligation.was)))
+        }
+        (Outcome::Already, _) => {
+            closed("already", line.unwrap_or_else(|| format!("{} was {} already", obligation.title, obligation.was)))
+        }
+        (_, Some(finding)) if finding.code == THEIRS => closed(THEIRS, finding.summary),
+        (_, finding) => {
+            let finding = finding.unwrap_or_else(|| Finding::new("not-closed", "it could not be closed"));
+            EventKind::ObligationFailed { host: host.clone(), key: key.clone(), finding }
+        }
+    };
+    let done = matches!(event, EventKind::ObligationClosed { .. });
+    ctx.recorder.commit(event).await.is_ok() && done
+}
+
+/// A run that ended with something open.
+pub struct LeftOpen<W: World, L: Log> {
+    /// The run.
+    pub run: RunId,
+    /// Its state as recorded.
+    pub state: RunState,
+    /// Its hosts as planned.
+    pub hosts: Vec<Host>,
+    /// Where they are.
+    pub world: Arc<W>,
+    /// The record, to which this is appended.
+    pub log: L,
+    /// Who is told.
+    pub reporters: Vec<Box<dyn Reporter>>,
+}
+
+/// Closes everything that a run left open, newest first on each host, one host after the other; the state after it.
+/// `None` when a part of this program failed.
+pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunState> {
+    let mut due: Vec<(Host, Vec<Obligation>)> = Vec::new();
+    for host in &left.hosts {
+        let Some(state) = left.state.hosts.get(&host.name) else { continue };
+        let mut open: Vec<_> = state.open.values().collect();
+        open.sort_by_key(|open| std::cmp::Reverse(open.since));
+        if !open.is_empty() {
+            due.push((host.clone(), open.into_iter().map(|open| open.obligation.clone()).collect()));
+        }
+    }
+    let lost = CancellationToken::new();
+    let clock = Arc::clone(&left.world);
+    let dispatch = Dispatch::start(Start {
+        run: left.run,
+        state: left.state,
+        log: left.log,
+        reporters: left.reporters,
+        now: Arc::new(move || clock.now()),
+        lost: lost.clone(),
+    });
+    let ctx = RunContext { world: left.world, recorder: dispatch.recorder.clone(), orders: Orders::none(), lost };
+    for (host, obligations) in due {
+        let mut link = Link::new(host);
+        for obligation in obligations {
+            close(&ctx, &mut link, &obligation).await;
+        }
+        link.close().await;
+    }
+    drop(ctx);
+    dispatch.finish().await
+}

@@ -1,0 +1,393 @@
+//! The loop: look (read-only), judge (pure), act, look again, until it holds or is late.
+//!
+//! Checks, waits, changes, verification, closes and the dry run all go through here; this is the one place where a
+//! change is decided to be sent, and the one place where a dry run does not.
+
+use std::time::Duration;
+
+use crate::engine::link::{Link, RunContext};
+use crate::engine::log::LogError;
+use crate::engine::seen;
+use crate::engine::unit::{Unit, UnitEnd};
+use crate::engine::world::World;
+use crate::model::event::EventKind;
+use crate::model::finding::Finding;
+use crate::model::id::HostName;
+use crate::model::op::{Exit, HttpReply, Op, Reply};
+use crate::model::outcome::Outcome;
+use crate::model::plan::Section;
+use crate::model::step::{Acted, Change, Evidence, Look, Note, Obligation, Unreadable, Verdict};
+use crate::model::time::Timestamp;
+use crate::steps::Class;
+
+/// What the loop may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Look and say what would be done.
+    Preview,
+    /// Do it.
+    Act,
+    /// Look; a change would be one that nobody saw and confirmed, and is refused.
+    Hold,
+}
+
+/// Looks that are kept for judging; of a longer wait the oldest and the newest.
+const LOOKS: usize = 256;
+/// Pauses between looks while waiting; the last one repeats.
+const POLL: [u64; 4] = [500, 1_000, 2_000, 5_000];
+/// A change gets at least this long to be seen to hold.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// Brings one unit to the state that its step describes, or says why not.
+pub async fn converge<W: World>(ctx: &RunContext<W>, link: &mut Link<W>, unit: &Unit, mode: Mode) -> UnitEnd {
+    let deadline = ctx.world.now().plus(unit.timeout());
+    Converge { ctx, link, unit, mode, looks: Vec::new(), acted: None, said: None, opened: None, deadline, polls: 0 }.run().await
+}
+
+struct Converge<'a, W: World> {
+    ctx: &'a RunContext<W>,
+    link: &'a mut Link<W>,
+    unit: &'a Unit,
+    mode: Mode,
+    looks: Vec<Look>,
+    acted: Option<(Acted, Option<Finding>)>,
+    said: Option<Note>,
+    opened: Option<Obligation>,
+    deadline: Timestamp,
+    polls: usize,
+}
+
+impl<W: World> Converge<'_, W> {
+    async fn run(mut self) -> UnitEnd {
+        loop {
+            if self.ctx.orders.cancel.is_cancelled() {
+                return self.end(Outcome::Cancelled, Some(Finding::new("cancelled", "ended on request")));
+            }
+            if let Err(finding) = self.look().await {
+                return self.no(finding);
+            }
+            let judged = self.judge();
+            self.tell(&judged).await;
+            match judged {
+                Ok(Verdict::Holds(_)) => return self.holds(),
+                Ok(Verdict::Again { after }) if !self.is_late() => self.ctx.world.sleep(after).await,
+                Ok(Verdict::Again { .. }) => return self.no(self.late("there was no time for a second look")),
+                Ok(Verdict::Refuse(finding)) => return self.no(finding),
+                Ok(Verdict::Change(change)) => {
+                    if let Some(end) = self.change(*change).await {
+                        return end;
+                    }
+                }
+                Ok(Verdict::NotYet(note)) => {
+                    if let Some(end) = self.not_yet(note).await {
+                        return end;
+                    }
+                }
+                Err(unreadable) => {
+                    if let Some(end) = self.unreadable(unreadable).await {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Finding> {
+        self.link.connect(self.ctx).await?;
+        let Some(target) = self.link.target() else {
+            return Err(Finding::new("connection-lost", "the host is not connected"));
+        };
+        let ops = self.unit.step.probes(target);
+        let replies = self.link.look(self.ctx, &ops).await?;
+        if self.looks.len() >= LOOKS {
+            // the first looks say how it was, the newest say how it is
+            self.looks.remove(LOOKS / 2);
+        }
+        self.looks.push(Look { at: self.ctx.world.now(), replies });
+        Ok(())
+    }
+
+    fn judge(&self) -> Result<Verdict, Unreadable> {
+        let target = self.link.target().ok_or_else(|| Unreadable::new("the host is not connected"))?;
+        let acted = self.acted.as_ref().map(|(acted, _)| acted);
+        self.unit.step.judge(&Evidence { target, looks: &self.looks, acted })
+    }
+
+    /// Records what was seen and what it came to: always at first and where the word changes.
+    async fn tell(&mut self, judged: &Result<Verdict, Unreadable>) {
+        let note = match judged {
+            Ok(Verdict::Holds(note) | Verdict::NotYet(note)) => Some(note.clone()),
+            Ok(Verdict::Change(change)) => Some(change.why.clone()),
+            Ok(Verdict::Refuse(finding)) => Some(Note::new(&finding.code, finding.summary.clone())),
+            Ok(Verdict::Again { .. }) => None,
+            Err(unreadable) => Some(Note::new("unreadable", unreadable.what.clone())),
+        };
+        let (host, step, look) = (self.host(), self.unit.spec.step.clone(), self.looks.len());
+        let word = |note: &Option<Note>| note.as_ref().map(|n| n.word.clone());
+        let news = note.is_some() && word(&note) != word(&self.said);
+        if (look == 1 || news)
+            && let (Some(target), Some(last)) = (self.link.target(), self.looks.last())
+        {
+            let ops = self.unit.step.probes(target).iter().map(Op::label).collect();
+            let replies = last.replies.iter().map(seen::told).collect();
+            let seen = EventKind::StepSeen { host: host.clone(), step: step.clone(), look, ops, replies };
+            let _ = self.ctx.recorder.note(seen).await;
+        }
+        if let Some(note) = note {
+            let _ = self.ctx.recorder.note(EventKind::StepJudged { host, step, look, note: note.clone() }).await;
+            self.said = Some(note);
+        }
+    }
+
+    fn host(&self) -> HostName {
+        self.link.name().clone()
+    }
+
+    fn is_late(&self) -> bool {
+        self.ctx.world.now() >= self.deadline
+    }
+
+    fn late(&self, what: &str) -> Finding {
+        let seconds = self.unit.timeout().as_secs_f64();
+        Finding::new("timeout", format!("{what} within {seconds:.0} s"))
+    }
+
+    async fn wait(&mut self) {
+        let pause = POLL[self.polls.min(POLL.len() - 1)];
+        self.polls += 1;
+        tokio::select! {
+            () = self.ctx.world.sleep(Duration::from_millis(pause)) => {}
+            () = self.ctx.orders.cancel.cancelled() => {}
+        }
+    }
+
+    fn holds(&mut self) -> UnitEnd {
+        let outcome = match (self.unit.class, &self.acted) {
+            (Class::Check, _) => Outcome::Ok,
+            (Class::Action, None) => Outcome::Already,
+            (Class::Action, Some(_)) => Outcome::Changed,
+        };
+        self.end(outcome, None)
+    }
+
+    async fn not_yet(&mut self, note: Note) -> Option<UnitEnd> {
+        if self.unit.spec.observe {
+            return Some(self.end(Outcome::Ok, None));
+        }
+        if let Some((_, Some(doubt))) = &self.acted {
+            // sent, no answer, and not seen to hold: it may still happen
+            let doubt = doubt.clone();
+            return Some(self.end(Outcome::Unknown, Some(doubt)));
+        }
+        let waits = self.unit.polls() || self.acted.is_some();
+        if !waits {
+            return Some(self.no(note.into()));
+        }
+        if self.mode == Mode::Preview {
+            return Some(self.end(Outcome::WouldWait, None));
+        }
+        if self.is_late() {
+            let mut finding = Finding::from(note);
+            finding.summary = format!("{}; still so after {:.0} s", finding.summary, self.unit.timeout().as_secs_f64());
+            return Some(self.no(finding));
+        }
+        self.wait().await;
+        None
+    }
+
+    async fn unreadable(&mut self, unreadable: Unreadable) -> Option<UnitEnd> {
+        let mut finding = Finding::new("unreadable", unreadable.what);
+        finding.hint = unreadable.hint;
+        if let Some((_, Some(doubt))) = &self.acted {
+            let doubt = doubt.clone();
+            return Some(self.end(Outcome::Unknown, Some(doubt)));
+        }
+        let waits = (self.unit.polls() || self.acted.is_some()) && self.mode != Mode::Preview;
+        if waits && !self.is_late() {
+            self.wait().await;
+            return None;
+        }
+        Some(self.no(finding))
+    }
+
+    async fn change(&mut self, change: Change) -> Option<UnitEnd> {
+        if self.unit.class == Class::Check {
+            return Some(self.no(Finding::new("bug", "a check asked for a change; nothing was done")));
+        }
+        if self.acted.is_some() {
+            return self.not_yet(change.why).await;
+        }
+        match self.mode {
+            Mode::Preview => {
+                let mut end = self.end(Outcome::WouldChange, None);
+                (end.effects, end.destroys) = (change.effects, change.destroys);
+                return Some(end);
+            }
+            Mode::Hold => {
+                let finding = Finding::new("drifted", format!("{}: the preview saw no need for this", change.effects.join("; ")))
+                    .hint("look again with --dry-run, and confirm what it shows");
+                return Some(self.no(finding));
+            }
+            Mode::Act => {}
+        }
+        if self.ctx.is_stopping() {
+            return Some(self.end(Outcome::Cancelled, Some(Finding::new("stopped", "stopped before this change was made"))));
+        }
+        self.act(change).await
+    }
+
+    /// Obligation and intent durable, the same decision seen once more, then the bytes.
+    async fn act(&mut self, change: Change) -> Option<UnitEnd> {
+        if let Err(finding) = self.intend(&change).await {
+            return Some(self.no(finding));
+        }
+        if self.unit.step.recheck() {
+            if let Err(finding) = self.look().await {
+                return Some(self.no(finding));
+            }
+            match self.judge() {
+                Ok(Verdict::Change(again)) if *again == change => {}
+                other => return Some(self.no(moved(&change, other))),
+            }
+        }
+        let looks_before = self.looks.len();
+        let mut replies = Vec::new();
+        let mut doubt = None;
+        for op in &change.ops {
+            let reply = self.link.act(self.ctx, op).await;
+            let grade = grade(&reply);
+            replies.push(reply);
+            match grade {
+                Grade::Done => {}
+                Grade::Doubt(finding) => {
+                    doubt = Some(finding);
+                    break;
+                }
+                Grade::NotSent(finding) if replies.len() == 1 => return Some(self.no(finding)),
+                Grade::NotSent(finding) | Grade::Failed(finding) => {
+                    self.acted = Some((self.acted_now(change, replies, looks_before), None));
+                    return Some(self.end(Outcome::Failed, Some(finding)));
+                }
+            }
+        }
+        let doubtful = doubt.is_some();
+        self.acted = Some((self.acted_now(change, replies, looks_before), doubt));
+        self.deadline = self.deadline.max(self.ctx.world.now().plus(SETTLE));
+        self.polls = 0;
+        let can_look = self.link.target().is_some_and(|target| !self.unit.step.probes(target).is_empty());
+        if doubtful && !can_look {
+            let doubt = self.acted.as_ref().and_then(|(_, doubt)| doubt.clone());
+            return Some(self.end(Outcome::Unknown, doubt));
+        }
+        None
+    }
+
+    fn acted_now(&self, change: Change, replies: Vec<Reply>, looks_before: usize) -> Acted {
+        Acted { change, replies, looks_before, at: self.ctx.world.now() }
+    }
+
+    async fn intend(&mut self, change: &Change) -> Result<(), Finding> {
+        let (host, step) = (self.host(), self.unit.spec.step.clone());
+        let lost = |error: LogError| Finding::new("record-lost", format!("{error}; nothing was sent"));
+        if let Some(obligation) = &change.obligation {
+            let obligation = self.completed(obligation);
+            let opened = EventKind::ObligationOpened { host: host.clone(), step: step.clone(), obligation: obligation.clone() };
+            self.ctx.recorder.commit(opened).await.map_err(lost)?;
+            self.opened = Some(obligation);
+        }
+        let intent = EventKind::StepIntent { host, step, attempt: 1, change: change.clone() };
+        self.ctx.recorder.commit(intent).await.map_err(lost)
+    }
+
+    /// A kind does not know where its step stands; the closer takes its place from the opener.
+    fn completed(&self, obligation: &Obligation) -> Obligation {
+        let mut obligation = obligation.clone();
+        let spec = &self.unit.spec;
+        obligation.closer.step = spec.step.clone();
+        obligation.closer.n = spec.n;
+        obligation.closer.section = Section::Close;
+        obligation.closer.phase.clone_from(&spec.phase);
+        obligation
+    }
+
+    /// A "no": what it means depends on where the step stands and on whether something was sent.
+    fn no(&mut self, finding: Finding) -> UnitEnd {
+        if self.unit.spec.observe && finding.code != "unreadable" && self.acted.is_none() && self.unit.class == Class::Check {
+            return self.end(Outcome::Ok, None);
+        }
+        let outcome = match (self.unit.spec.section, self.unit.class) {
+            (Section::Precheck, _) => Outcome::Refused,
+            (_, Class::Action) if self.acted.is_none() => Outcome::Refused,
+            _ => Outcome::Failed,
+        };
+        self.end(outcome, Some(finding))
+    }
+
+    fn end(&mut self, outcome: Outcome, finding: Option<Finding>) -> UnitEnd {
+        let acted = self.acted.take().map(|(acted, _)| acted);
+        let exit_code = acted.as_ref().and_then(|acted| acted.replies.iter().rev().find_map(exit_code));
+        UnitEnd {
+            outcome,
+            changed: acted.is_some(),
+            note: self.said.take(),
+            finding,
+            destroys: acted.as_ref().is_some_and(|acted| acted.change.destroys),
+            effects: acted.map(|acted| acted.change.effects).unwrap_or_default(),
+            exit_code,
+            opened: self.opened.take(),
+        }
+    }
+}
+
+fn moved(planned: &Change, now: Result<Verdict, Unreadable>) -> Finding {
+    let now = match now {
+        Ok(Verdict::Change(change)) => change.effects.join("; "),
+        Ok(Verdict::Holds(note) | Verdict::NotYet(note)) => note.summary,
+        Ok(Verdict::Refuse(finding)) => finding.summary,
+        Ok(Verdict::Again { .. }) => "not enough was seen".to_owned(),
+        Err(unreadable) => unreadable.what,
+    };
+    Finding::new(
+        "drifted",
+        format!("it changed between the decision and the act: {} was decided, now: {now}", planned.effects.join("; ")),
+    )
+    .hint("nothing was sent; run again")
+}
+
+fn exit_code(reply: &Reply) -> Option<u32> {
+    match reply {
+        Reply::Shell(shell) => match shell.exit {
+            Exit::Code { code } => Some(code),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What a reply to a change means, before the step judges what it did.
+enum Grade {
+    Done,
+    Failed(Finding),
+    Doubt(Finding),
+    NotSent(Finding),
+}
+
+fn grade(reply: &Reply) -> Grade {
+    let exit = match reply {
+        Reply::Shell(shell) => &shell.exit,
+        Reply::Http(HttpReply::Fault { class, message, sent }) => {
+            let finding = Finding::new(class, message.clone());
+            return if *sent { Grade::Doubt(finding) } else { Grade::NotSent(finding) };
+        }
+        Reply::Http(HttpReply::Answer(_)) | Reply::Pm2(_) => return Grade::Done,
+    };
+    match exit {
+        Exit::Code { .. } => Grade::Done,
+        Exit::Signal { name } => Grade::Failed(Finding::new("signal", format!("ended by SIG{name}"))),
+        Exit::TimedOut => Grade::Failed(Finding::new("timeout", "took too long, was ended on the host and seen to be gone")),
+        Exit::NotStarted { why } => Grade::NotSent(Finding::new(why, "it was not sent")),
+        Exit::Unknown { why } => Grade::Doubt(
+            Finding::new(why, "it was sent and no exit status came back").hint("look at the host before anything is run again"),
+        ),
+    }
+}

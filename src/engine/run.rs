@@ -1,0 +1,420 @@
+//! A run from its plan to its end: preview, confirmation, batch after batch, soak, conclusion.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::dispatch::{Dispatch, Recorder, Start};
+use crate::engine::lane::{Lane, LanePreview};
+use crate::engine::link::RunContext;
+use crate::engine::log::{Log, LogError};
+use crate::engine::orders::{Answer, listen};
+use crate::engine::report::Reporter;
+use crate::engine::world::World;
+use crate::model::control::Control;
+use crate::model::event::{EventKind, PlannedStep, PreviewGroup};
+use crate::model::finding::Finding;
+use crate::model::id::{HostName, RunId};
+use crate::model::outcome::{HostOutcome, RunState as EndState};
+use crate::model::plan::{Confirmation, Plan};
+use crate::state::run::RunState;
+use crate::state::summary::conclude;
+
+/// How often finished hosts are looked at while they soak.
+const SOAK_POLL: Duration = Duration::from_secs(5);
+
+/// Everything a run needs.
+pub struct Setup<W: World, L: Log> {
+    /// The run.
+    pub run: RunId,
+    /// What is to be done.
+    pub plan: Arc<Plan>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Whether a dry run that finds changes to make ends as pending.
+    pub pending: bool,
+    /// Who started it.
+    pub by: String,
+    /// The ticket, where given.
+    pub ticket: Option<String>,
+    /// How many hosts are worked on at a time.
+    pub forks: usize,
+    /// Where it happens.
+    pub world: Arc<W>,
+    /// The record.
+    pub log: L,
+    /// Orders.
+    pub control: mpsc::Receiver<Control>,
+    /// Who is told.
+    pub reporters: Vec<Box<dyn Reporter>>,
+}
+
+/// runbook could not do its job; what happened on hosts is never an error but in the state.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The record was lost.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The plan does not fit this program.
+    #[error("the plan cannot be run: {}", .0.summary)]
+    Plan(Finding),
+    /// A task of this program panicked.
+    #[error("a part of this program failed; what it did until then is in the journal")]
+    Bug,
+}
+
+/// Runs a plan to its end. Errors leave a record that ends where it was lost.
+pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, EngineError> {
+    let lanes: Vec<Lane<W>> =
+        setup.plan.lanes.iter().map(|lane| Lane::new(&setup.plan, lane)).collect::<Result<_, _>>().map_err(EngineError::Plan)?;
+    let lost = CancellationToken::new();
+    let clock = Arc::clone(&setup.world);
+    let dispatch = Dispatch::start(Start {
+        run: setup.run.clone(),
+        state: RunState::default(),
+        log: setup.log,
+        reporters: setup.reporters,
+        now: Arc::new(move || clock.now()),
+        lost: lost.clone(),
+    });
+    let (orders, listener) = listen(setup.control, dispatch.recorder.clone());
+    let ctx = RunContext { world: setup.world, recorder: dispatch.recorder.clone(), orders, lost };
+    let mut driver = Driver {
+        ctx,
+        plan: setup.plan,
+        forks: Arc::new(Semaphore::new(setup.forks.max(1))),
+        lanes: lanes.into_iter().map(Some).collect(),
+        ended: Vec::new(),
+    };
+    let announced = announce(&driver.ctx.recorder, &driver.plan, setup.dry_run, setup.by, setup.ticket).await;
+    let result = match announced {
+        Ok(()) => driver.drive(setup.dry_run, setup.pending).await,
+        Err(error) => Err(error.into()),
+    };
+    driver.conclude(&result).await;
+    drop(driver);
+    listener.abort();
+    // the listener's clone of the recorder must be gone before the dispatcher can end
+    let _ = listener.await;
+    let state = dispatch.finish().await.ok_or(EngineError::Bug)?;
+    match result {
+        Err(EngineError::Bug) | Ok(()) => Ok(state),
+        Err(error) => Err(error),
+    }
+}
+
+async fn announce(recorder: &Recorder, plan: &Plan, dry_run: bool, by: String, ticket: Option<String>) -> Result<(), LogError> {
+    let names = |batch: &Vec<usize>| batch.iter().filter_map(|i| plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
+    let step = |spec: &crate::model::plan::UnitSpec| PlannedStep {
+        n: spec.n,
+        id: spec.step.clone(),
+        kind: spec.kind.clone(),
+        section: spec.section,
+        phase: spec.phase.clone(),
+    };
+    let mut steps: Vec<PlannedStep> = plan.units.iter().map(step).collect();
+    steps.sort_by_key(|step| step.n);
+    steps.dedup_by_key(|step| step.n);
+    recorder
+        .commit(EventKind::RunPlanned {
+            runbook: plan.runbook.clone(),
+            digest: plan.digest.clone(),
+            selector: plan.selector.clone(),
+            hosts: plan.hosts(),
+            batches: plan.batches.iter().map(names).collect(),
+            steps,
+            phases: plan.phases.clone(),
+            risk: plan.risk,
+            dry_run,
+            by,
+            ticket,
+        })
+        .await
+}
+
+struct Driver<W: World> {
+    ctx: RunContext<W>,
+    plan: Arc<Plan>,
+    forks: Arc<Semaphore>,
+    /// A lane is away while a task works on it.
+    lanes: Vec<Option<Lane<W>>>,
+    /// States that are true besides what the hosts tell.
+    ended: Vec<EndState>,
+}
+
+impl<W: World> Driver<W> {
+    async fn drive(&mut self, dry_run: bool, pending: bool) -> Result<(), EngineError> {
+        let previews = self.preview().await?;
+        if dry_run {
+            self.end_preview(&previews).await?;
+            if pending && previews.values().any(|p| p.changes > 0) {
+                self.ended.push(EndState::Pending);
+            }
+            if self.ctx.is_stopping() {
+                self.ended.push(EndState::Aborted);
+            }
+            return Ok(());
+        }
+        if !self.confirmed(&previews).await? {
+            self.ended.push(EndState::Aborted);
+            return Ok(());
+        }
+        self.batches().await
+    }
+
+    /// Works on some lanes side by side, at most so many as there are forks; a lane comes back when its work is done.
+    async fn each<R, F, Fut>(&mut self, which: &[usize], work: F) -> Result<BTreeMap<usize, R>, EngineError>
+    where
+        R: Send + 'static,
+        F: Fn(Lane<W>, RunContext<W>) -> Fut,
+        Fut: Future<Output = (Lane<W>, R)> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        for index in which {
+            let Some(lane) = self.lanes.get_mut(*index).and_then(Option::take) else { continue };
+            let (forks, index, lost) = (Arc::clone(&self.forks), *index, self.ctx.lost.clone());
+            let work = work(lane, self.ctx.clone());
+            tasks.spawn(async move {
+                // the semaphore is never closed; a lane that cannot wait for it works at once
+                let _permit = tokio::select! {
+                    permit = forks.acquire_owned() => permit.ok(),
+                    () = lost.cancelled() => None,
+                };
+                (index, work.await)
+            });
+        }
+        let mut results = BTreeMap::new();
+        let mut bug = false;
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok((index, (lane, result))) => {
+                    self.lanes[index] = Some(lane);
+                    results.insert(index, result);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a lane failed inside");
+                    bug = true;
+                }
+            }
+        }
+        if bug {
+            self.ended.push(EndState::Internal);
+            return Err(EngineError::Bug);
+        }
+        Ok(results)
+    }
+
+    async fn preview(&mut self) -> Result<BTreeMap<usize, LanePreview>, EngineError> {
+        let all: Vec<usize> = (0..self.lanes.len()).collect();
+        let previews = self
+            .each(&all, |mut lane, ctx| async move {
+                let preview = lane.preview(&ctx).await;
+                (lane, preview)
+            })
+            .await?;
+        let mut groups: BTreeMap<&str, Vec<HostName>> = BTreeMap::new();
+        let mut basis = BTreeMap::new();
+        for (index, preview) in &previews {
+            if let Some(Some(lane)) = self.lanes.get(*index) {
+                groups.entry(&preview.signature).or_default().push(lane.name().clone());
+            }
+            for (word, n) in &preview.basis {
+                *basis.entry(word.clone()).or_default() += n;
+            }
+        }
+        let count = |what: HostOutcome| previews.values().filter(|p| p.outcome == Some(what)).count();
+        let summary = EventKind::PlanSummary {
+            change_hosts: previews.values().filter(|p| p.changes > 0).count(),
+            unreachable_hosts: count(HostOutcome::Unreachable),
+            refused_hosts: count(HostOutcome::Refused),
+            changes: previews.values().map(|p| p.changes).sum(),
+            destroy: previews.values().map(|p| p.destroys).sum(),
+            basis,
+            groups: groups
+                .into_iter()
+                .enumerate()
+                .map(|(n, (_, hosts))| PreviewGroup { hosts, signature: format!("g{}", n + 1) })
+                .collect(),
+        };
+        self.ctx.recorder.note(summary).await?;
+        Ok(previews)
+    }
+
+    async fn end_preview(&mut self, previews: &BTreeMap<usize, LanePreview>) -> Result<(), EngineError> {
+        for (index, preview) in previews {
+            if let Some(Some(lane)) = self.lanes.get_mut(*index) {
+                lane.finish_preview(&self.ctx, preview).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks, where something would or might be changed. Where nothing would, nothing may be: the lanes see to that.
+    async fn confirmed(&mut self, previews: &BTreeMap<usize, LanePreview>) -> Result<bool, EngineError> {
+        let might_change = previews.values().any(|p| p.changes > 0 || p.not_known > 0);
+        if self.ctx.is_stopping() {
+            return Ok(false);
+        }
+        if !might_change {
+            return Ok(true);
+        }
+        let (phrase, why) = match &self.plan.confirmation {
+            Confirmation::None => return Ok(true),
+            Confirmation::Yes => (None, "it changes something".to_owned()),
+            Confirmation::Phrase { phrase, why } => (Some(phrase.clone()), why.clone()),
+        };
+        self.ctx.recorder.note(EventKind::ConfirmAsked { phrase, why }).await?;
+        let mut answers = self.ctx.orders.answer.clone();
+        let answer = tokio::select! {
+            answer = answers.wait_for(|answer| *answer != Answer::Waiting) => match answer {
+                Ok(answer) => answer.clone(),
+                Err(_) => Answer::Declined("nobody is left to answer".to_owned()),
+            },
+            () = self.ctx.lost.cancelled() => Answer::Declined("the record is lost".to_owned()),
+        };
+        match answer {
+            Answer::Given { by, via } => {
+                self.ctx.recorder.commit(EventKind::ConfirmGiven { by, via }).await?;
+                Ok(true)
+            }
+            Answer::Declined(reason) => {
+                self.ctx.recorder.note(EventKind::ConfirmDeclined { reason }).await?;
+                Ok(false)
+            }
+            Answer::Waiting => Ok(false),
+        }
+    }
+
+    async fn batches(&mut self) -> Result<(), EngineError> {
+        let batches = self.plan.batches.clone();
+        for (n, batch) in batches.iter().enumerate() {
+            if self.ctx.is_stopping() {
+                self.ended.push(EndState::Aborted);
+                return Ok(());
+            }
+            self.batch(n, batches.len(), batch).await?;
+            self.soak(batch).await?;
+            self.finish_batch(n, batch).await?;
+            if n + 1 < batches.len()
+                && let Some(reason) = self.gate(n == 0, batch)
+            {
+                self.ctx.recorder.note(EventKind::RunStopping { reason, by: "gate".to_owned() }).await?;
+                return Ok(());
+            }
+        }
+        if self.ctx.orders.stop.is_cancelled() {
+            self.ended.push(EndState::Aborted);
+        }
+        Ok(())
+    }
+
+    async fn batch(&mut self, n: usize, of: usize, batch: &[usize]) -> Result<(), EngineError> {
+        let hosts = batch.iter().filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
+        let started = EventKind::BatchStarted { n: n + 1, of, canary: n == 0 && of > 1, hosts };
+        self.ctx.recorder.note(started).await?;
+        // no host of a batch is changed before all of it have answered
+        let passed = self
+            .each(batch, |mut lane, ctx| async move {
+                let passed = lane.prechecks(&ctx).await;
+                if !passed {
+                    lane.finish(&ctx).await;
+                }
+                (lane, passed)
+            })
+            .await?;
+        let go: Vec<usize> = passed.into_iter().filter(|(_, passed)| *passed).map(|(index, _)| index).collect();
+        self.each(&go, |mut lane, ctx| async move {
+            lane.work(&ctx).await;
+            (lane, ())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Every verification of every host that has finished so far is looked at again for a while.
+    async fn soak(&mut self, batch: &[usize]) -> Result<(), EngineError> {
+        let soak = self.plan.rollout.soak;
+        let any_ok = batch.iter().any(|i| self.outcome(*i) == Some(HostOutcome::Ok));
+        let any_verify = self.plan.units.iter().any(|unit| unit.section.word() == "verify");
+        if soak.is_zero() || self.ctx.is_stopping() || !any_ok || !any_verify {
+            return Ok(());
+        }
+        let done: Vec<usize> = (0..self.lanes.len()).filter(|i| self.outcome(*i) == Some(HostOutcome::Ok)).collect();
+        let hosts = done.iter().filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
+        let for_ms = u64::try_from(soak.as_millis()).unwrap_or(u64::MAX);
+        self.ctx.recorder.note(EventKind::SoakStarted { for_ms, hosts }).await?;
+        let until = self.ctx.world.now().plus(soak);
+        loop {
+            self.each(&done, |mut lane, ctx| async move {
+                let still = lane.watch(&ctx).await;
+                (lane, still)
+            })
+            .await?;
+            let left = until.since(self.ctx.world.now());
+            if left.is_zero() || self.ctx.is_stopping() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.ctx.world.sleep(left.min(SOAK_POLL)) => {}
+                () = self.ctx.orders.stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn finish_batch(&mut self, n: usize, batch: &[usize]) -> Result<(), EngineError> {
+        let mut hosts: BTreeMap<HostOutcome, usize> = BTreeMap::new();
+        for index in batch {
+            *hosts.entry(self.outcome(*index).unwrap_or(HostOutcome::NotStarted)).or_default() += 1;
+        }
+        self.ctx.recorder.note(EventKind::BatchFinished { n: n + 1, hosts }).await?;
+        Ok(())
+    }
+
+    fn outcome(&self, index: usize) -> Option<HostOutcome> {
+        self.lanes.get(index)?.as_ref()?.outcome()
+    }
+
+    /// Why no further batch may start, if so.
+    fn gate(&self, canary: bool, batch: &[usize]) -> Option<String> {
+        let of = |index: &usize| self.outcome(*index);
+        if canary && !batch.iter().all(|i| of(i) == Some(HostOutcome::Ok)) {
+            return Some("the canary did not end ok".to_owned());
+        }
+        let all = || (0..self.lanes.len()).filter_map(|i| self.outcome(i));
+        if all().any(|outcome| outcome == HostOutcome::Unknown) {
+            return Some("an outcome is unknown".to_owned());
+        }
+        let counted = |o: &HostOutcome| matches!(o, HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Unknown);
+        let failed = all().filter(counted).count();
+        let most = self.plan.rollout.max_failures;
+        (failed >= most).then(|| format!("{failed} of at most {} hosts failed", most.saturating_sub(1)))
+    }
+
+    async fn conclude(&mut self, result: &Result<(), EngineError>) {
+        for lane in self.lanes.iter_mut().flatten() {
+            lane.disconnect().await;
+        }
+        if let Err(error) = result {
+            tracing::error!(%error, "the run could not go on");
+        }
+        if let Ok(state) = self.ctx.recorder.state().await {
+            let end = conclude(&state, &self.ended);
+            let took = state.started.zip(state.last).map(|(from, _)| self.ctx.world.now().since(from));
+            let finished = EventKind::RunFinished {
+                state: end.state,
+                exit_code: end.exit_code,
+                hosts: end.hosts,
+                changed: end.changed,
+                open: end.open,
+                failures: end.failures,
+                next: end.next,
+                duration_ms: took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            };
+            let _ = self.ctx.recorder.commit(finished).await;
+        }
+    }
+}

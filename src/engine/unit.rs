@@ -1,0 +1,97 @@
+//! A unit ready to run: the plan's data with its step made from it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::model::fields::{Context, FieldError};
+use crate::model::finding::Finding;
+use crate::model::outcome::Outcome;
+use crate::model::plan::{Section, UnitSpec};
+use crate::model::step::{Note, Obligation, Step};
+use crate::model::time::parse_duration;
+use crate::model::when::When;
+use crate::steps;
+use crate::steps::Class;
+
+/// A unit of one lane.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// As planned.
+    pub spec: UnitSpec,
+    /// Whether it only looks or may act.
+    pub class: Class,
+    /// What it means.
+    pub step: Arc<dyn Step>,
+    /// Its condition.
+    pub when: Option<When>,
+}
+
+impl Unit {
+    /// Makes the step of a planned unit. Plans were checked when they were built, so an error means that the plan and
+    /// this program do not fit together.
+    pub fn new(spec: &UnitSpec, vars: &BTreeMap<String, Value>, host_vars: &BTreeMap<String, Value>) -> Result<Self, Finding> {
+        let misfit = |text: String| Finding::new("plan", format!("step `{}`: {text}", spec.step));
+        let kind = steps::kind(&spec.kind).ok_or_else(|| misfit(format!("there is no kind `{}`", spec.kind)))?;
+        let context = Context { vars, host_vars, section: spec.section };
+        let step = steps::instantiate(&spec.kind, &spec.fields, context)
+            .ok_or_else(|| misfit(format!("there is no kind `{}`", spec.kind)))?
+            .map_err(|errors| misfit(errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ")))?;
+        let when = spec.when.as_deref().map(When::parse).transpose().map_err(|error| misfit(error.to_string()))?;
+        Ok(Self { spec: spec.clone(), class: kind.class, step, when })
+    }
+
+    /// How long it may take in all, waits included.
+    pub fn timeout(&self) -> Duration {
+        self.spec.timeout.unwrap_or_else(|| match (self.spec.section, self.class) {
+            (Section::Verify | Section::VerifyAfterClose, _) => Duration::from_secs(60) + self.stable_for(),
+            (_, Class::Check) => Duration::from_secs(30),
+            (_, Class::Action) => Duration::from_secs(60),
+        })
+    }
+
+    fn stable_for(&self) -> Duration {
+        let text = self.spec.fields.get("stable_for").and_then(Value::as_str);
+        text.and_then(|text| parse_duration(text).ok()).unwrap_or_default()
+    }
+
+    /// Whether its "no" is waited out rather than taken at once.
+    pub fn polls(&self) -> bool {
+        matches!(self.spec.section, Section::Verify | Section::VerifyAfterClose)
+    }
+}
+
+/// How a unit ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitEnd {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Whether a change was sent.
+    pub changed: bool,
+    /// The last word and line.
+    pub note: Option<Note>,
+    /// Why, where it is not fine.
+    pub finding: Option<Finding>,
+    /// What was done, or would be.
+    pub effects: Vec<String>,
+    /// Whether something would be lost for good.
+    pub destroys: bool,
+    /// The last exit status that was received for a change.
+    pub exit_code: Option<u32>,
+    /// What was opened and must be closed.
+    pub opened: Option<Obligation>,
+}
+
+impl UnitEnd {
+    /// An end without a change.
+    pub fn plain(outcome: Outcome, note: Option<Note>) -> Self {
+        Self { outcome, changed: false, note, finding: None, effects: Vec::new(), destroys: false, exit_code: None, opened: None }
+    }
+
+    /// A "no" without a change.
+    pub fn no(outcome: Outcome, finding: Finding) -> Self {
+        Self { finding: Some(finding), ..Self::plain(outcome, None) }
+    }
+}
