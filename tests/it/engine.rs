@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use runbook::engine::run::{EngineError, Setup, run};
 use runbook::model::control::Control;
@@ -317,12 +316,4 @@ async fn a_healthy_host_ends_without_a_change_and_without_a_question() {
     assert_eq!(run.world.ledger(), Vec::<String>::new());
     assert_eq!((code(&state), state.changed_hosts()), (0, 0));
     assert_eq!(unit_outcome(&state, "a", "switch-off"), Some(Outcome::Already));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unused_duration_is_not_waited_for() {
-    let begun = tokio::time::Instant::now();
-    let run = Run::new(vec![("a", Machine::default())], units());
-    run.ends().await;
-    assert!(begun.elapsed() < Duration::from_secs(5));
 }
