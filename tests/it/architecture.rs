@@ -174,6 +174,17 @@ fn pm2_is_run_in_one_place() {
 }
 
 #[test]
+fn a_constant_is_found_in_the_file_that_is_named() {
+    let sources = [
+        Source::new("src/steps/a.rs", "const LOOK: &str = \"uptime\";"),
+        Source::new("src/steps/b.rs", "const LOOK: &str = \"pm2 jlist\";"),
+        Source::new("src/steps/port.rs", "fn f() { Shell::look(\"x\", a::LOOK); }\nfn g() { Shell::look(\"x\", b::LOOK); }"),
+    ];
+    let got: Vec<String> = check(&sources, &|_| None).iter().map(ToString::to_string).collect();
+    assert_eq!(got, ["src/steps/port.rs:2: a pm2 command outside `steps/pm2.rs`: pm2 jlist"]);
+}
+
+#[test]
 fn no_file_is_a_book() {
     assert_eq!(faults("tests/it/x.rs", &"\n".repeat(700)), NONE);
     assert_eq!(faults("tests/it/x.rs", &"\n".repeat(701)), ["tests/it/x.rs:701: 701 lines: a file has at most 700"]);

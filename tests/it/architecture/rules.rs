@@ -325,8 +325,13 @@ fn value(
         return read(&format!("{folder}/{joined}"));
     }
     let name = &tokens.last()?.text;
-    let own = std::iter::once(source);
-    own.chain(all).find_map(|file| {
+    // `probe::LOOK` is the one of probe.rs, should there be several
+    let module = tokens.len().checked_sub(3).map(|n| tokens[n].text.as_str());
+    let meant = |file: &&Source| {
+        module.is_some_and(|m| file.path.ends_with(&format!("/{m}.rs")) || file.path.ends_with(&format!("/{m}/mod.rs")))
+    };
+    let own = module.is_none().then_some(source);
+    own.into_iter().chain(all.iter().filter(meant)).chain(all).find_map(|file| {
         let at = (0..file.tokens.len())
             .find(|n| matches!(file.mark_or_word(*n), Some("const" | "static")) && file.is(n + 1, &[name.as_str(), ":"]))?;
         let from = (at..file.tokens.len()).find(|n| file.is(*n, &["="]))? + 1;
