@@ -6,6 +6,7 @@ pub mod failure;
 pub mod history;
 pub mod lab;
 pub mod settings;
+pub mod steps;
 pub mod timeline;
 
 use clap::Parser;
@@ -40,6 +41,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Exec(args) => exec::run(&args, &settings),
         Command::History(args) => history::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
+        Command::Steps(args) => steps::run(&args),
         Command::Lab(args) => lab::run(&args, &settings),
     }
 }

@@ -39,7 +39,7 @@ Undone: nothing to undo.",
         Key {
             name: "stdout",
             required: false,
-            about: "the output wanted, without blanks at its ends: a text, or { match = \"regular expression\" }",
+            about: "the output wanted, without blanks at its ends: a text, or { match = \"regex\" }",
         },
     ],
     parse,
