@@ -174,7 +174,9 @@ impl<W: World> Converge<'_, W> {
         if self.unit.spec.observe {
             return Some(self.end(Outcome::Ok, None));
         }
-        if let Some((_, Some(doubt))) = &self.acted {
+        if let Some((_, Some(doubt))) = &self.acted
+            && self.is_late()
+        {
             // sent, no answer, and not seen to hold: it may still happen
             let doubt = doubt.clone();
             return Some(self.end(Outcome::Unknown, Some(doubt)));
@@ -198,7 +200,9 @@ impl<W: World> Converge<'_, W> {
     async fn unreadable(&mut self, unreadable: Unreadable) -> Option<UnitEnd> {
         let mut finding = Finding::new("unreadable", unreadable.what);
         finding.hint = unreadable.hint;
-        if let Some((_, Some(doubt))) = &self.acted {
+        if let Some((_, Some(doubt))) = &self.acted
+            && self.is_late()
+        {
             let doubt = doubt.clone();
             return Some(self.end(Outcome::Unknown, Some(doubt)));
         }
