@@ -14,3 +14,4 @@ pub mod plan;
 pub mod runbook;
 pub mod step;
 pub mod time;
+pub mod visible;
