@@ -7,6 +7,7 @@ pub mod event;
 pub mod fields;
 pub mod finding;
 pub mod host;
+pub mod hostset;
 pub mod id;
 pub mod op;
 pub mod outcome;

@@ -1,3 +1,5 @@
 //! Events folded into a state: the live screen, history, summaries and the timeline all use this one fold.
 
 pub mod run;
+pub mod summary;
+pub mod timeline;

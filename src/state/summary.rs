@@ -1,0 +1,251 @@
+//! How a run ended, in numbers: the state that decides, failures folded by cause, what is open, what to type next.
+
+use std::collections::BTreeMap;
+
+use crate::model::event::{Failure, OpenItem};
+use crate::model::finding::Finding;
+use crate::model::hostset;
+use crate::model::id::{HostName, StepId};
+use crate::model::outcome::{HostOutcome, Outcome, RunState as EndState};
+use crate::state::run::{HostState, RunState};
+
+/// The most of a message that takes part in folding.
+const KEY_CHARS: usize = 200;
+
+/// A longer set of hosts is not worth typing.
+const LONGEST: usize = 200;
+
+/// What a run came to; the fields of `run.finished`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    /// The state that decides.
+    pub state: EndState,
+    /// Its exit code.
+    pub exit_code: u8,
+    /// Hosts by outcome.
+    pub hosts: BTreeMap<HostOutcome, usize>,
+    /// Hosts on which something was changed.
+    pub changed: usize,
+    /// What is left open, oldest first.
+    pub open: Vec<OpenItem>,
+    /// Failures folded by cause, the worst and the most frequent first.
+    pub failures: Vec<Failure>,
+    /// Commands to type next.
+    pub next: Vec<String>,
+}
+
+/// What the run came to. `extra` is what only the engine knows: [`EndState::Aborted`] when somebody declined or stopped
+/// it, [`EndState::RecordLost`], [`EndState::Pending`] when a dry run was asked to tell changes by its exit code.
+pub fn conclude(state: &RunState, extra: &[EndState]) -> Conclusion {
+    let hosts = tally(state);
+    let open = state.open();
+    let mut states = extra.to_vec();
+    states.extend(hosts.keys().filter_map(|outcome| end_state(*outcome)));
+    if !open.is_empty() {
+        states.push(EndState::LeftOpen);
+    }
+    if state.hosts.values().any(|host| host.units.values().any(|unit| unit.intent && unit.outcome.is_none())) {
+        states.push(EndState::Unknown);
+    }
+    let untouched = hosts.contains_key(&HostOutcome::NotStarted);
+    if untouched && states.is_empty() {
+        // nothing went wrong and yet not every host had its turn: somebody or something stopped it
+        states.push(EndState::Aborted);
+    }
+    let end = EndState::worst(states);
+    let failures = failures(state);
+    let next = next(state, end, !open.is_empty());
+    Conclusion { state: end, exit_code: end.code(), hosts, changed: state.changed_hosts(), open, failures, next }
+}
+
+/// Whether a dry run found anything that a run would change.
+pub fn pending(state: &RunState) -> bool {
+    state.hosts.values().any(|host| host.preview.values().any(|p| p.outcome == Outcome::WouldChange))
+}
+
+/// Hosts by outcome. Where a host's lane did not end by an event, what is known of it decides.
+pub fn tally(state: &RunState) -> BTreeMap<HostOutcome, usize> {
+    let mut tally = BTreeMap::new();
+    for host in state.hosts.values() {
+        *tally.entry(outcome(host, state.dry_run)).or_default() += 1;
+    }
+    tally
+}
+
+/// What became of a host, also where its lane did not end by an event.
+pub fn outcome(host: &HostState, dry_run: bool) -> HostOutcome {
+    if let Some(outcome) = host.outcome {
+        return outcome;
+    }
+    if host.units.values().any(|unit| unit.intent && unit.outcome.is_none()) {
+        return HostOutcome::Unknown;
+    }
+    if host.unreachable.is_some() {
+        return HostOutcome::Unreachable;
+    }
+    let previewed = |wanted: Outcome| host.preview.values().any(|p| p.outcome == wanted);
+    match () {
+        () if !host.units.is_empty() => HostOutcome::Cancelled,
+        () if previewed(Outcome::Unknown) => HostOutcome::Unknown,
+        () if previewed(Outcome::Failed) => HostOutcome::Failed,
+        () if previewed(Outcome::Refused) => HostOutcome::Refused,
+        () if dry_run && !host.preview.is_empty() => HostOutcome::Ok,
+        () => HostOutcome::NotStarted,
+    }
+}
+
+fn end_state(outcome: HostOutcome) -> Option<EndState> {
+    match outcome {
+        HostOutcome::Ok | HostOutcome::NotStarted => None,
+        HostOutcome::Failed | HostOutcome::RolledBack => Some(EndState::Failed),
+        HostOutcome::Unknown => Some(EndState::Unknown),
+        HostOutcome::Refused => Some(EndState::Refused),
+        HostOutcome::Unreachable => Some(EndState::Unreachable),
+        HostOutcome::RollbackFailed => Some(EndState::LeftOpen),
+        HostOutcome::Cancelled => Some(EndState::Aborted),
+    }
+}
+
+/// How bad an outcome is: what needs somebody comes first.
+pub fn severity(outcome: HostOutcome) -> u8 {
+    match outcome {
+        HostOutcome::RollbackFailed => 0,
+        HostOutcome::Unknown => 1,
+        HostOutcome::Failed => 2,
+        HostOutcome::RolledBack => 3,
+        HostOutcome::Refused => 4,
+        HostOutcome::Unreachable => 5,
+        HostOutcome::Cancelled => 6,
+        HostOutcome::NotStarted => 7,
+        HostOutcome::Ok => 8,
+    }
+}
+
+/// Why a host is not ok, and at which step.
+pub fn cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(Option<&'s StepId>, &'s Finding)> {
+    let of_step = |step: &'s StepId| {
+        let unit = host.units.get(step)?;
+        let finding = unit.finding.as_ref()?;
+        unit.outcome.is_some_and(|o| !o.is_fine()).then_some((step, finding))
+    };
+    let at = state.steps.iter().filter_map(|step| of_step(&step.id));
+    let mut at: Vec<_> = at.collect();
+    if let Some(said) = &host.finding {
+        // the unit whose finding the host took over, where there is one
+        at.retain(|(_, finding)| *finding == said);
+        return Some((at.first().map(|(step, _)| *step), said));
+    }
+    match (at.first(), &host.unreachable) {
+        (Some((step, finding)), _) => Some((Some(*step), *finding)),
+        (None, Some(finding)) => Some((None, finding)),
+        (None, None) => None,
+    }
+}
+
+/// What equal failures have in common: step, code and words without their numbers and without the host's own name.
+pub fn fold_key(step: Option<&StepId>, finding: &Finding, host: &HostName) -> String {
+    let words = normalise(&finding.summary.replace(host.as_str(), "<host>"));
+    format!("{}|{}|{words}", step.map_or("-", StepId::as_str), finding.code)
+}
+
+fn normalise(text: &str) -> String {
+    let mut out = String::new();
+    let mut in_number = false;
+    for c in text.chars().take(KEY_CHARS) {
+        let digit = c.is_ascii_digit();
+        if digit && !in_number {
+            out.push_str("<n>");
+        } else if !digit {
+            out.push(c);
+        }
+        in_number = digit;
+    }
+    out
+}
+
+fn failures(state: &RunState) -> Vec<Failure> {
+    let mut folded: BTreeMap<(u8, String), Failure> = BTreeMap::new();
+    for name in &state.order {
+        let Some(host) = state.hosts.get(name) else { continue };
+        let outcome = outcome(host, state.dry_run);
+        if matches!(outcome, HostOutcome::Ok | HostOutcome::NotStarted) {
+            continue;
+        }
+        let previewed = preview_cause(state, host);
+        let (step, finding) = match (cause(state, host), &previewed) {
+            (Some((step, finding)), _) => (step, finding),
+            (None, Some((step, finding))) => (Some(*step), finding),
+            (None, None) => continue,
+        };
+        let fold_key = fold_key(step, finding, name);
+        folded
+            .entry((severity(outcome), fold_key.clone()))
+            .or_insert_with(|| Failure { fold_key, step: step.cloned(), hosts: Vec::new(), message: finding.summary.clone() })
+            .hosts
+            .push(name.clone());
+    }
+    let mut failures: Vec<((u8, String), Failure)> = folded.into_iter().collect();
+    failures.sort_by(|a, b| (a.0.0, b.1.hosts.len()).cmp(&(b.0.0, a.1.hosts.len())));
+    failures.into_iter().map(|(_, failure)| failure).collect()
+}
+
+/// Why a preview stopped at a host.
+fn preview_cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(&'s StepId, Finding)> {
+    let steps = state.steps.iter().filter_map(|step| Some((&step.id, host.preview.get(&step.id)?)));
+    let (step, preview) = steps.into_iter().find(|(_, preview)| !preview.outcome.is_fine())?;
+    Some((step, Finding::new(preview.outcome.word(), preview.summary.clone())))
+}
+
+/// Commands to type next; only such as exist.
+fn next(state: &RunState, end: EndState, open: bool) -> Vec<String> {
+    let Some(run) = &state.run else { return Vec::new() };
+    let mut next = Vec::new();
+    if open {
+        next.push(format!("runbook close {run}"));
+    }
+    if !state.dry_run {
+        next.push(format!("runbook timeline {run}"));
+    }
+    let Some(runbook) = &state.runbook else { return next };
+    let wanted = |o: HostOutcome| !matches!(o, HostOutcome::Ok);
+    let left: Vec<HostName> = state
+        .order
+        .iter()
+        .filter(|name| state.hosts.get(*name).is_some_and(|host| wanted(outcome(host, state.dry_run))))
+        .cloned()
+        .collect();
+    if state.dry_run {
+        if pending(state) {
+            next.push(format!("runbook run {} --hosts {}", runbook.name, quoted(&state.selector)));
+        }
+    } else if end != EndState::Ok && !left.is_empty() {
+        let folded = hostset::fold(&left);
+        let whole = left.len() == state.order.len() || folded.len() > LONGEST;
+        let hosts = if whole { state.selector.clone() } else { folded };
+        next.push(format!("runbook run {} --hosts {} --dry-run", runbook.name, quoted(&hosts)));
+    }
+    next
+}
+
+/// A word as a shell takes it.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{normalise, quoted};
+
+    #[test]
+    fn numbers_do_not_tell_failures_apart() {
+        assert_eq!(normalise("pid 18422 holds :3000, 0x1f"), "pid <n> holds :<n>, <n>x<n>f");
+    }
+
+    #[test]
+    fn selectors_survive_a_shell() {
+        assert_eq!(quoted("@web"), "@web");
+        assert_eq!(quoted("web-[01-03] & !x"), "'web-[01-03] & !x'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+    }
+}
