@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{exec, history, lab, timeline};
+use crate::cli::{exec, history, journal, lab, note, timeline};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -76,6 +76,10 @@ pub enum Command {
     History(history::Args),
     /// Tell a run's timeline
     Timeline(timeline::Args),
+    /// Add a note to a run's timeline
+    Note(note::Args),
+    /// Check the record
+    Journal(journal::Args),
     /// The practice fleet: real sshd, real PM2, on this machine
     Lab(lab::Args),
 }

@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
 use crate::journal::place::{self, PlaceError};
 use crate::model::id::RunId;
+
+/// How often a held lock is looked at again, ten milliseconds apart.
+const PATIENCE: u32 = 5;
 
 /// Held as long as this value lives.
 #[derive(Debug)]
@@ -34,15 +38,31 @@ pub enum LockError {
 }
 
 impl RunLock {
-    /// Takes the lock of a run, without waiting.
+    /// Who holds the lock of a run, if somebody does.
+    pub fn holder(dir: &Path, run: &RunId) -> Option<String> {
+        let mut file = File::open(dir.join("locks").join(format!("{run}.lock"))).ok()?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Some(holder(&mut file)),
+            _ => None,
+        }
+    }
+
+    /// Takes the lock of a run; where somebody else writes it, that is said at once.
     pub fn take(dir: &Path, run: &RunId) -> Result<Self, LockError> {
         let locks = place::directory(&dir.join("locks"))?;
         let path = locks.join(format!("{run}.lock"));
+        let mut looks = 0;
         loop {
             let mut file = place::file(&path)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::INTR) => continue,
+                // whoever only asks who holds it has it for an instant
+                Err(rustix::io::Errno::WOULDBLOCK) if looks < PATIENCE => {
+                    looks += 1;
+                    std::thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(LockError::Held { run: run.clone(), holder: holder(&mut file) });
                 }

@@ -87,6 +87,12 @@ impl Journal {
         found.into_iter().map(|(run, started, runbook, selector)| self.with_marks(run, started, runbook, selector)).collect()
     }
 
+    /// The ids of all runs, oldest first.
+    pub fn run_ids(&self) -> Result<Vec<RunId>, JournalError> {
+        let rows = self.run_rows("ORDER BY started, run LIMIT ?1", i64::MAX)?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
     fn run_rows(&self, tail: &str, limit: i64) -> Result<Vec<(RunId, Timestamp, String, String)>, JournalError> {
         let sql = |error| self.sql(error);
         let query = format!("SELECT run, started, runbook, selector FROM runs {tail}");

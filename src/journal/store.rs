@@ -155,6 +155,11 @@ impl Journal {
         Err(JournalError::NoRun(String::new()))
     }
 
+    /// Who is writing this run now, if somebody is: `pid 4711`.
+    pub fn holder(&self, run: &RunId) -> Option<String> {
+        RunLock::holder(&self.dir, run)
+    }
+
     /// Whether there is such a run.
     pub fn exists(&self, run: &RunId) -> Result<bool, JournalError> {
         let query = "SELECT 1 FROM runs WHERE run = ?1";

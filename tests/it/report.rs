@@ -1,11 +1,14 @@
 //! Runs in words: hand-made events in the engine's order, told by every reporter, compared to the letter.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use runbook::engine::log::Log;
 use runbook::engine::report::Reporter;
+use runbook::journal::store::{Journal, NewRun};
 use runbook::model::event::{Event, EventKind, OpenItem, PlannedStep, PreviewGroup};
 use runbook::model::finding::Finding;
 use runbook::model::host::Facts;
@@ -536,4 +539,83 @@ fn what_is_open_is_named() {
     let keys: Vec<&str> = failures.iter().map(|f| f.fold_key.as_str()).collect();
     let timeout = "-|connect-timeout|no answer from <n>.<n>.<n>.<n>:<n> within <n> s";
     assert_eq!(keys, ["duplicates|exit|<host>: listen EADDRINUSE :::<n>, pid <n> holds it", timeout]);
+}
+
+/// What `runbook` says about a recorded run: exit code, standard output, standard error.
+fn runbook(state: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
+    command.arg("--state-dir").arg(state).args(args).env("NO_COLOR", "1").env("USER", "ana").env_remove("SUDO_USER");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn record(state: &Path, story: &Story) {
+    let journal = Journal::open(state).unwrap();
+    let started = story.events[0].ts;
+    let new = NewRun { run: &story.run, started, runbook: "restart-loop", selector: "web-[01-06]", plan: "{}" };
+    let mut writer = journal.create_run(&new).unwrap();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(writer.append(&story.events)).unwrap();
+}
+
+#[test]
+fn the_record_is_told_on_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let (code, out, err) = runbook(&state, &["history"]);
+    let file = state.canonicalize().unwrap().join("journal.db");
+    assert_eq!((code, out.as_str(), err), (0, "", format!("no run is recorded in {}\n", file.display())));
+
+    record(&state, &failing(false));
+    let mut dry = planned(true);
+    dry.run = RunId::parse("5c01e8").unwrap();
+    for event in &mut dry.events {
+        event.run = dry.run.clone();
+        event.ts = event.ts.plus(Duration::from_secs(3600));
+    }
+    record(&state, &dry);
+    let (code, out, err) = runbook(&state, &["history"]);
+    let rows = [
+        "RUN\tWHEN (UTC)\tBY\tRUNBOOK\tHOSTS\tRESULT\tTOOK\tOPEN",
+        "5c01e8\t2026-11-21 04:13\tana@ops-1\trestart-loop\tweb-[01-06] (4)\tdry run: NOT FINISHED\t-\t-",
+        "7f3a9c\t2026-11-21 03:13\tana@ops-1\trestart-loop\tweb-[01-06] (4)\tleft-open: 2 ok 1 failed 1 unreachable\t0:43\t1",
+    ];
+    let left = [
+        "   LEFT OPEN by run 7f3a9c (restart-loop)",
+        "             web-04  kill switch enabled, since 2026-11-21 03:13:57Z",
+        "             close it: runbook close 7f3a9c",
+    ];
+    assert_eq!((code, out, err), (0, rows.join("\n") + "\n", left.join("\n") + "\n"));
+
+    let (code, out, err) = runbook(&state, &["note", "7f3", "the", "old unit \u{1b}[31mwas enabled"]);
+    let events = failing(false).events.len();
+    assert_eq!((code, out, err.as_str()), (0, format!("noted as event {} of run 7f3a9c\n", events + 1), ""));
+    let (code, out, _) = runbook(&state, &["timeline", "7f3"]);
+    assert_eq!(code, 0);
+    let note = out.lines().find(|line| line.contains(" note by ana@")).unwrap();
+    assert!(note.ends_with(": the old unit \\x1b[31mwas enabled"), "{note}");
+    let (code, out, _) = runbook(&state, &["timeline", "7f3", "--export", "json", "--host", "web-04"]);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["run"], &document["events"]), (0, &json!("7f3a9c"), &json!(events + 1)));
+    assert_eq!(document["open"][0]["key"], "ks");
+    assert!(document["timeline"]["entries"].as_array().unwrap().iter().all(|entry| entry["host"] != "web-01"));
+
+    let (code, out, err) = runbook(&state, &["timeline", "aaaaaa"]);
+    let error = "error: there is no run `aaaaaa`\n  try: runbook history\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (2, "", error));
+    let (code, _, err) = runbook(&state, &["timeline", "7f3a9c", "--host", "web-99"]);
+    assert_eq!((code, err.as_str()), (2, "error: host `web-99` is not part of run 7f3a9c\n"));
+
+    let journal = Journal::open(&state).unwrap();
+    let head = |run: &str| journal.head(&RunId::parse(run).unwrap()).unwrap().unwrap();
+    let (fine, cut) = (head("7f3a9c"), head("5c01e8"));
+    let (code, out, err) = runbook(&state, &["journal", "verify"]);
+    let held =
+        format!("7f3a9c  ok  {} events  head {}\n5c01e8  ok  {} events  head {}  (did not end)\n", fine.0, fine.1, cut.0, cut.1);
+    assert_eq!((code, out, err.as_str()), (0, held, ""));
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.execute("DELETE FROM events WHERE run = '7f3a9c' AND seq = 12", []).unwrap();
+    let (code, out, err) = runbook(&state, &["journal", "verify", "7f3a9c"]);
+    assert_eq!((code, out.as_str()), (9, "7f3a9c  BROKEN at event 12; 11 events before it hold\n"));
+    assert_eq!(err.lines().next(), Some("error: 1 of 1 runs are not as they were written"));
 }
