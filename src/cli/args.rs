@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{exec, history, lab, steps, timeline};
+use crate::cli::{exec, history, journal, lab, note, steps, timeline};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -78,6 +78,10 @@ pub enum Command {
     Timeline(timeline::Args),
     /// The reference of the kinds of steps
     Steps(steps::Args),
+    /// Add a note to a run's timeline
+    Note(note::Args),
+    /// Check the record
+    Journal(journal::Args),
     /// The practice fleet: real sshd, real PM2, on this machine
     Lab(lab::Args),
 }

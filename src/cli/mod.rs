@@ -4,7 +4,10 @@ pub mod args;
 pub mod exec;
 pub mod failure;
 pub mod history;
+pub mod journal;
 pub mod lab;
+pub mod note;
+pub mod open;
 pub mod settings;
 pub mod steps;
 pub mod timeline;
@@ -42,6 +45,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::History(args) => history::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
         Command::Steps(args) => steps::run(&args),
+        Command::Note(args) => note::run(&args, &settings),
+        Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
     }
 }

@@ -1,13 +1,90 @@
-//! `runbook timeline`.
+//! `runbook timeline`: the story of a recorded run.
+
+use std::io;
+
+use clap::ValueEnum;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
+use crate::cli::history::print;
+use crate::cli::open;
 use crate::cli::settings::Settings;
+use crate::model::id::HostName;
+use crate::report::paint::Paint;
+use crate::report::{markdown, timeline as telling};
+use crate::state::run::RunState;
+use crate::state::timeline::timeline;
 
 /// Arguments of `runbook timeline`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The run, or the beginning of its id; `last` is the newest
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub run: String,
+    /// Only this host and the run as a whole
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// As a document
+    #[arg(long, value_name = "FORMAT")]
+    pub export: Option<Export>,
+}
+
+/// The formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Export {
+    /// Markdown, to hand in
+    Md,
+    /// One JSON object
+    Json,
+}
 
 /// Does it.
-pub fn run(_args: &Args, _settings: &Settings) -> Result<u8, Failure> {
-    Err(Failure::new(70, "not built yet"))
+pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
+    let journal = open::journal(settings)?;
+    let run = open::run(&journal, &args.run)?;
+    let events = journal.events(&run).map_err(open::failed)?;
+    let state = RunState::replay(&events);
+    let host = match &args.host {
+        None => None,
+        Some(text) => {
+            let host = HostName::parse(text).map_err(|error| Failure::invalid(error.to_string()))?;
+            if !state.hosts.contains_key(&host) {
+                return Err(Failure::invalid(format!("host `{host}` is not part of run {run}")));
+            }
+            Some(host)
+        }
+    };
+    let mut told = timeline(&events);
+    let head = journal.head(&run).map_err(open::failed)?;
+    let mut out = Vec::new();
+    let written = match args.export {
+        None => telling::render(&mut out, Paint { color: settings.color }, &state, &told, host.as_ref()),
+        Some(export) => {
+            if host.is_some() {
+                told.entries.retain(|entry| entry.host.is_none() || entry.host == host);
+                told.counters.retain(|counter| Some(&counter.host) == host.as_ref());
+            }
+            match export {
+                Export::Md => markdown::render(&mut out, &state, &told, head.as_ref()),
+                Export::Json => {
+                    let (events, head) = head.unzip();
+                    let document = json!({
+                        "run": run,
+                        "runbook": state.runbook,
+                        "selector": state.selector,
+                        "by": state.by,
+                        "ticket": state.ticket,
+                        "timeline": told,
+                        "open": state.open(),
+                        "events": events,
+                        "head": head,
+                    });
+                    serde_json::to_writer_pretty(&mut out, &document).map_err(io::Error::from).map(|()| out.push(b'\n'))
+                }
+            }
+        }
+    };
+    written.map_err(|error| Failure::new(70, format!("the timeline could not be written: {error}")))?;
+    print(io::stdout().lock(), &out);
+    Ok(0)
 }

@@ -20,3 +20,4 @@ pub mod template;
 pub mod time;
 pub mod vars;
 pub mod when;
+pub mod visible;

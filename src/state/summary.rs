@@ -12,6 +12,9 @@ use crate::state::run::{HostState, RunState};
 /// The most of a message that takes part in folding.
 const KEY_CHARS: usize = 200;
 
+/// A longer set of hosts is not worth typing.
+const LONGEST: usize = 200;
+
 /// What a run came to; the fields of `run.finished`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conclusion {
@@ -216,14 +219,16 @@ fn next(state: &RunState, end: EndState, open: bool) -> Vec<String> {
             next.push(format!("runbook run {} --hosts {}", runbook.name, quoted(&state.selector)));
         }
     } else if end != EndState::Ok && !left.is_empty() {
-        let hosts = if left.len() == state.order.len() { state.selector.clone() } else { hostset::fold(&left) };
+        let folded = hostset::fold(&left);
+        let whole = left.len() == state.order.len() || folded.len() > LONGEST;
+        let hosts = if whole { state.selector.clone() } else { folded };
         next.push(format!("runbook run {} --hosts {} --dry-run", runbook.name, quoted(&hosts)));
     }
     next
 }
 
 /// A word as a shell takes it.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -1,0 +1,67 @@
+//! Opening the journal for a command, and saying at every start what earlier runs have left open.
+
+use std::io::{self, Write};
+
+use crate::cli::failure::Failure;
+use crate::cli::settings::Settings;
+use crate::journal::lock::LockError;
+use crate::journal::place::PlaceError;
+use crate::journal::store::{Journal, JournalError};
+use crate::model::id::RunId;
+use crate::report::end;
+use crate::report::paint::{Paint, Tone};
+
+/// The most items that are listed per run.
+const ITEMS: usize = 5;
+
+/// Opens the journal of these settings.
+pub fn journal(settings: &Settings) -> Result<Journal, Failure> {
+    Journal::open(&settings.state_dir).map_err(failed)
+}
+
+/// The run that was meant; `last` is the newest.
+pub fn run(journal: &Journal, text: &str) -> Result<RunId, Failure> {
+    journal.find_run(text).map_err(failed)
+}
+
+/// What a journal's error means to whoever typed the command.
+pub fn failed(error: JournalError) -> Failure {
+    let message = error.to_string();
+    match error {
+        JournalError::NoRun(_) | JournalError::Ambiguous { .. } => Failure::invalid(message).hint("runbook history"),
+        JournalError::Lock(LockError::Held { .. }) => Failure::new(6, message),
+        JournalError::Place(PlaceError::Unsafe { hint: Some(hint), .. })
+        | JournalError::Lock(LockError::Place(PlaceError::Unsafe { hint: Some(hint), .. })) => {
+            Failure::new(9, message).hint(hint)
+        }
+        _ => Failure::new(9, message),
+    }
+}
+
+/// Names everything that earlier runs have left open, with the command that closes it.
+pub fn warn_open(journal: &Journal, to: &mut dyn Write, paint: Paint) -> Result<(), Failure> {
+    let open = journal.open_obligations().map_err(failed)?;
+    let tell = |to: &mut dyn Write| -> io::Result<()> {
+        for left in &open {
+            if let Some(holder) = journal.holder(&left.run) {
+                let text =
+                    format!("run {} ({}) is running now, {holder}, and has {} open", left.run, left.runbook, left.items.len());
+                paint.line(to, "note", Tone::Dim, &text)?;
+                continue;
+            }
+            paint.line(to, "LEFT OPEN", Tone::Warn, &format!("by run {} ({})", left.run, left.runbook))?;
+            for item in left.items.iter().take(ITEMS) {
+                paint.under(to, &end::open_item(item))?;
+            }
+            let more = left.items.len().saturating_sub(ITEMS);
+            if more > 0 {
+                paint.under(to, &format!("and {more} more"))?;
+            }
+            paint.under(to, &format!("close it: runbook close {}", left.run))?;
+        }
+        Ok(())
+    };
+    // a warning that nobody can read is no reason not to work
+    let _ = tell(to);
+    Ok(())
+}

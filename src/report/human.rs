@@ -1,0 +1,281 @@
+//! A run as a person follows it: final lines that are only ever added to, with a verb in the first twelve columns.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::engine::report::Reporter;
+use crate::model::event::{Event, EventKind};
+use crate::model::finding::Finding;
+use crate::model::id::{HostName, StepId};
+use crate::model::outcome::HostOutcome;
+use crate::model::time::Timestamp;
+use crate::model::visible::{pad, width};
+use crate::report::live::Live;
+use crate::report::paint::{Paint, Tone};
+use crate::report::preview::{self, Numbers};
+use crate::report::{end, words};
+use crate::state::run::RunState;
+use crate::state::summary;
+
+/// Up to so many hosts each one gets its line; above, only those with a problem do.
+const SMALL_FLEET: usize = 20;
+/// The most lines of evidence shown with a failure.
+const EVIDENCE: usize = 3;
+
+/// How much is told, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether colours are used.
+    pub color: bool,
+    /// 0 to 2.
+    pub verbose: u8,
+    /// The columns of the terminal, where there is one.
+    pub columns: Option<usize>,
+    /// Whether two live lines are drawn on standard error.
+    pub live: bool,
+}
+
+/// Tells a run to a person.
+#[derive(Debug)]
+pub struct Human<W> {
+    out: W,
+    paint: Paint,
+    options: Options,
+    state: RunState,
+    live: Option<Live>,
+    checked: bool,
+    started: bool,
+    closing: Option<(String, Option<Timestamp>)>,
+    names: usize,
+}
+
+impl<W: Write + Send> Human<W> {
+    /// Tells it to `out`.
+    pub fn new(out: W, options: Options) -> Self {
+        let live = options.live.then(|| Live::new(options.columns.unwrap_or(80)));
+        let paint = Paint { color: options.color };
+        Self { out, paint, options, state: RunState::default(), live, checked: false, started: false, closing: None, names: 11 }
+    }
+
+    /// What it was writing to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn is_small(&self) -> bool {
+        self.state.hosts.len() <= SMALL_FLEET || self.options.verbose > 0
+    }
+
+    fn line(&self, to: &mut Vec<u8>, verb: &str, tone: Tone, rest: &str) -> io::Result<()> {
+        self.paint.line(to, verb, tone, rest)
+    }
+
+    fn host_line(&self, to: &mut Vec<u8>, verb: &str, tone: Tone, host: &HostName, rest: &str) -> io::Result<()> {
+        self.line(to, verb, tone, &format!("{}  {rest}", pad(host.as_str(), self.names)))
+    }
+
+    /// The lines of one event, which the fold has taken in already.
+    fn tell(&mut self, event: &Event, to: &mut Vec<u8>) -> io::Result<()> {
+        use EventKind as E;
+        match &event.kind {
+            E::RunPlanned { hosts, .. } => {
+                self.names = hosts.iter().map(|host| width(host.as_str())).max().unwrap_or(0).clamp(11, 28);
+                Ok(())
+            }
+            E::HostConnected { .. } | E::Heartbeat { .. } | E::StepStarted { .. } => Ok(()),
+            E::StepSeen { .. } | E::StepIntent { .. } | E::BatchFinished { .. } => Ok(()),
+            E::PreviewStep { .. } => self.checking(event.ts, to),
+            E::PlanSummary { .. } => self.planned(event, to),
+            E::ConfirmAsked { why, .. } => self.line(to, "Confirm", Tone::Strong, why),
+            E::ConfirmGiven { by, via } => self.line(to, "Confirmed", Tone::Strong, &format!("by {by} ({via})")),
+            E::ConfirmDeclined { reason } => self.line(to, "Declined", Tone::Warn, reason),
+            E::BatchStarted { n, of, canary, hosts } => {
+                self.checking(event.ts, to)?;
+                if !std::mem::replace(&mut self.started, true) {
+                    let text = format!("run {} {}Z", event.run, event.ts.clock());
+                    self.line(to, "Started", Tone::Strong, &text)?;
+                }
+                let canary = if *canary { " (canary)" } else { "" };
+                self.line(to, "Batch", Tone::Strong, &format!("{n}/{of} {}{canary}", words::hosts(hosts, 60)))
+            }
+            E::SoakStarted { for_ms, hosts } => {
+                let text = format!("{} for {}", words::count(hosts.len(), "host"), words::took(words::millis(*for_ms)));
+                self.line(to, "Watching", Tone::Strong, &text)
+            }
+            E::Note { by, text } => self.line(to, "Note", Tone::Plain, &format!("{by}: {text}")),
+            E::RunStopping { reason, by } => {
+                let text = format!("{reason} ({by}); nothing new starts, running steps end, what is open is closed");
+                self.line(to, "Stopping", Tone::Warn, &text)
+            }
+            E::RunAborting { reason, by } => {
+                let text = format!("{reason} ({by}); running steps are ended on their hosts, what is open is closed");
+                self.line(to, "Aborting", Tone::Warn, &text)
+            }
+            E::RunFinished { .. } => {
+                self.checking(event.ts, to)?;
+                end::block(to, self.paint, &self.state, event)
+            }
+            _ => self.tell_host(event, to),
+        }
+    }
+
+    fn tell_host(&mut self, event: &Event, to: &mut Vec<u8>) -> io::Result<()> {
+        use EventKind as E;
+        match &event.kind {
+            E::HostReach { host, state, finding } if state == "down" => {
+                let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
+                self.host_line(to, "UNREACHABLE", Tone::Far, host, why)
+            }
+            E::HostLost { host, class, message } => {
+                self.host_line(to, "LOST", Tone::Far, host, &format!("connection lost ({class}): {message}"))
+            }
+            E::StepJudged { host, step, note, .. } if self.options.verbose > 1 => {
+                let text = format!("{}: {} - {}", words::step(&self.state, step), note.word, note.summary);
+                self.host_line(to, "seen", Tone::Dim, host, &text)
+            }
+            E::ObligationOpened { host, obligation, .. } if self.is_small() => {
+                let text = format!("{} {} → {}", obligation.title, obligation.was, obligation.set);
+                self.host_line(to, "Open", Tone::Warn, host, &text)
+            }
+            E::ObligationClosed { host, how, summary, .. } if self.is_small() => {
+                let (title, since) = self.closing.take().unwrap_or_default();
+                let open = since.map_or_else(String::new, |since| format!(" (open {})", words::clock(event.ts.since(since))));
+                self.host_line(to, "Closed", Tone::Strong, host, &format!("{title} {how}: {summary}{open}"))
+            }
+            E::ObligationFailed { host, key, finding } => {
+                let (title, _) = words::open_title(&self.state, host, key);
+                let text = format!("{title} could not be closed: {}", finding.summary);
+                self.host_line(to, "STILL OPEN", Tone::Warn, host, &text)?;
+                self.show(to, finding)
+            }
+            E::StepFinished { host, step, outcome, changed, effects, duration_ms, .. } if self.options.verbose > 0 => {
+                let did = if *changed && !effects.is_empty() { format!(": {}", effects.join("; ")) } else { String::new() };
+                let took = words::took(words::millis(*duration_ms));
+                let text = format!("{}  {took}{did}", words::step(&self.state, step));
+                self.host_line(to, outcome.word(), Tone::Plain, host, &text)
+            }
+            E::HostFinished { host, outcome, changed, finding, duration_ms } => {
+                let took = words::millis(*duration_ms);
+                self.host_finished(to, host, *outcome, *changed, finding.as_ref(), took)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Once all hosts have answered: how many, and how long it took.
+    fn checking(&mut self, now: Timestamp, to: &mut Vec<u8>) -> io::Result<()> {
+        if std::mem::replace(&mut self.checked, true) {
+            return Ok(());
+        }
+        let hosts = &self.state.hosts;
+        let down: Vec<HostName> =
+            self.state.order.iter().filter(|name| hosts.get(*name).is_some_and(|h| h.unreachable.is_some())).cloned().collect();
+        let up = hosts.values().filter(|host| host.facts.is_some()).count();
+        let down = if down.is_empty() { String::new() } else { format!(", {} down", words::hosts(&down, 40)) };
+        let took = words::took(self.state.started.map_or(Duration::ZERO, |start| now.since(start)));
+        let all = words::count(hosts.len(), "host");
+        self.line(to, "Checking", Tone::Strong, &format!("{}: {all}; {up} up{down} ({took})", self.state.selector))
+    }
+
+    fn planned(&mut self, event: &Event, to: &mut Vec<u8>) -> io::Result<()> {
+        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, basis, .. } = &event.kind
+        else {
+            return Ok(());
+        };
+        self.checking(event.ts, to)?;
+        let numbers = Numbers {
+            change_hosts: *change_hosts,
+            unreachable_hosts: *unreachable_hosts,
+            refused_hosts: *refused_hosts,
+            changes: *changes,
+            destroy: *destroy,
+            basis,
+        };
+        let took = words::took(self.state.started.map_or(Duration::ZERO, |start| event.ts.since(start)));
+        if self.state.dry_run {
+            self.line(to, "Dry run", Tone::Strong, &format!("read-only checks only; nothing was changed ({took})"))?;
+            return preview::table(to, self.paint, &self.state, &numbers);
+        }
+        self.line(to, "Preview", Tone::Strong, &format!("{} ({took})", preview::plan_line(&numbers)))?;
+        preview::short(to, self.paint, &self.state)
+    }
+
+    fn host_finished(
+        &self,
+        to: &mut Vec<u8>,
+        host: &HostName,
+        outcome: HostOutcome,
+        changed: bool,
+        finding: Option<&Finding>,
+        took: Duration,
+    ) -> io::Result<()> {
+        if outcome == HostOutcome::Ok && !self.is_small() {
+            return Ok(());
+        }
+        let cause = self.state.hosts.get(host).and_then(|h| summary::cause(&self.state, h));
+        let cause: Option<(Option<&StepId>, &Finding)> = cause.or(finding.map(|finding| (None, finding)));
+        let text = match &cause {
+            _ if outcome == HostOutcome::Ok => (if changed { "changed" } else { "nothing to change" }).to_owned(),
+            Some((Some(step), finding)) => format!("step {}: {}", words::step(&self.state, step), finding.summary),
+            Some((None, finding)) => finding.summary.clone(),
+            None => String::new(),
+        };
+        let text = format!("{:>5}  {text}", words::clock(took));
+        self.host_line(to, words::verb(outcome), Tone::of(outcome), host, &text)?;
+        match cause {
+            Some((_, finding)) if outcome != HostOutcome::Ok => self.show(to, finding),
+            _ => Ok(()),
+        }
+    }
+
+    /// Evidence and hint of a finding.
+    fn show(&self, to: &mut Vec<u8>, finding: &Finding) -> io::Result<()> {
+        for line in finding.evidence.iter().take(EVIDENCE) {
+            self.paint.under(to, &format!("| {line}"))?;
+        }
+        let more = finding.evidence.len().saturating_sub(EVIDENCE);
+        if more > 0 {
+            self.paint.under(to, &format!("| {}", words::count(more, "more line")))?;
+        }
+        match &finding.hint {
+            Some(hint) => self.paint.under(to, &format!("try: {hint}")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<W: Write + Send> Reporter for Human<W> {
+    fn on(&mut self, event: &Event) -> io::Result<()> {
+        if let EventKind::ObligationClosed { host, key, .. } = &event.kind {
+            self.closing = Some(words::open_title(&self.state, host, key));
+        }
+        self.state.apply(event);
+        let mut lines = Vec::new();
+        self.tell(event, &mut lines)?;
+        if !lines.is_empty() {
+            let out = &mut self.out;
+            // one write for all lines of an event, so that no line is torn
+            let mut write = || out.write_all(&lines).and_then(|()| out.flush());
+            match &self.live {
+                Some(live) => live.suspend(write)?,
+                None => write()?,
+            }
+        }
+        self.tick()
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        match &mut self.live {
+            Some(live) if self.state.finished.is_none() => live.draw(&self.state),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if let Some(mut live) = self.live.take() {
+            live.clear()?;
+        }
+        self.out.flush()
+    }
+}

@@ -1,0 +1,235 @@
+//! A run for a log: a UTC stamp and one line an event of importance, no escape byte at all, a sign of life now and then.
+
+use std::io::{self, Write};
+
+use crate::engine::report::Reporter;
+use crate::model::event::{Event, EventKind};
+use crate::model::finding::Finding;
+use crate::model::hostset;
+use crate::model::id::HostName;
+use crate::model::outcome::HostOutcome;
+use crate::model::time::Timestamp;
+use crate::model::visible::visible;
+use crate::report::end;
+use crate::report::preview::{self, Numbers};
+use crate::report::words;
+use crate::state::run::RunState;
+use crate::state::summary;
+
+/// Tells a run to a log.
+#[derive(Debug)]
+pub struct Lines<W> {
+    out: W,
+    verbose: u8,
+    state: RunState,
+    closing: Option<(String, Option<Timestamp>)>,
+    checked: bool,
+}
+
+impl<W: Write + Send> Lines<W> {
+    /// Tells it to `out`; `verbose` 1 adds the steps.
+    pub fn new(out: W, verbose: u8) -> Self {
+        Self { out, verbose, state: RunState::default(), closing: None, checked: false }
+    }
+
+    /// What it was writing to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn line(&mut self, at: Timestamp, word: &str, rest: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", format!("{} {word:<8} {}", at.seconds(), visible(rest)).trim_end())
+    }
+
+    fn tell(&mut self, event: &Event) -> io::Result<()> {
+        use EventKind as E;
+        let at = event.ts;
+        match &event.kind {
+            E::PreviewStep { .. } => self.checking(at),
+            E::PlanSummary { .. } => self.planned(event),
+            E::ConfirmAsked { phrase, why } => {
+                let phrase = phrase.as_ref().map_or_else(String::new, |phrase| format!(" (\"{phrase}\")"));
+                self.line(at, "ask", &format!("{why}{phrase}"))
+            }
+            E::ConfirmGiven { by, via } => self.line(at, "confirm", &format!("by {by} via {via}")),
+            E::ConfirmDeclined { reason } => self.line(at, "DECLINED", reason),
+            E::BatchStarted { n, of, canary, hosts } => {
+                self.checking(at)?;
+                if *n == 1 {
+                    self.line(at, "run", &format!("{} started", event.run))?;
+                }
+                let canary = if *canary { " canary" } else { "" };
+                self.line(at, "batch", &format!("{n}/{of} {}{canary}", hostset::fold(hosts)))
+            }
+            E::BatchFinished { n, hosts } => self.line(at, "batch", &format!("{n} ended: {}", counts(hosts.iter()))),
+            E::SoakStarted { for_ms, hosts } => {
+                let text = format!("{} for {}", words::count(hosts.len(), "host"), words::took(words::millis(*for_ms)));
+                self.line(at, "watch", &text)
+            }
+            E::Note { by, text } => self.line(at, "note", &format!("{by}: {text}")),
+            E::Heartbeat { running } => self.still(at, running),
+            E::RunStopping { reason, by } => self.line(at, "stop", &format!("{reason} ({by})")),
+            E::RunAborting { reason, by } => self.line(at, "ABORT", &format!("{reason} ({by})")),
+            E::RunFinished { .. } => {
+                self.checking(at)?;
+                self.finished(event)
+            }
+            _ => self.tell_host(event),
+        }
+    }
+
+    fn tell_host(&mut self, event: &Event) -> io::Result<()> {
+        use EventKind as E;
+        let at = event.ts;
+        match &event.kind {
+            E::HostReach { host, state, finding } if state == "down" => {
+                let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
+                self.line(at, "UNREACH", &format!("{host} {why}"))
+            }
+            E::HostLost { host, class, message } => self.line(at, "LOST", &format!("{host} {class}: {message}")),
+            E::ObligationOpened { host, obligation, .. } => {
+                let text = format!("{host} {} {}->{}", obligation.title, obligation.was, obligation.set);
+                self.line(at, "open", &text)
+            }
+            E::ObligationClosed { host, how, summary, .. } => {
+                let (title, since) = self.closing.take().unwrap_or_default();
+                let open = since.map_or_else(String::new, |since| format!(" after {}", words::clock(at.since(since))));
+                self.line(at, "close", &format!("{host} {title} {how}: {summary}{open}"))
+            }
+            E::ObligationFailed { host, key, finding } => {
+                let (title, _) = words::open_title(&self.state, host, key);
+                self.line(at, "OPEN", &format!("{host} {title} could not be closed: {}", finding.summary))
+            }
+            E::StepFinished { host, step, outcome, exit_code, finding, duration_ms, .. } => {
+                if outcome.is_fine() && self.verbose == 0 {
+                    return Ok(());
+                }
+                let exit = exit_code.map_or_else(String::new, |code| format!(" exit={code}"));
+                let why = finding.as_ref().map_or_else(String::new, |f| format!(" \"{}\"", f.summary));
+                let took = words::took(words::millis(*duration_ms)).replace(' ', "");
+                let word = if outcome.is_fine() { outcome.word().to_owned() } else { outcome.word().to_uppercase() };
+                let text = format!("{host} {}{exit} {took}{why}", words::step(&self.state, step));
+                self.line(at, &word, &text)
+            }
+            E::HostFinished { host, outcome, changed, finding, duration_ms } => {
+                let took = words::clock(words::millis(*duration_ms));
+                self.host_finished(at, host, *outcome, *changed, finding.as_ref(), &took)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn host_finished(
+        &mut self,
+        at: Timestamp,
+        host: &HostName,
+        outcome: HostOutcome,
+        changed: bool,
+        finding: Option<&Finding>,
+        took: &str,
+    ) -> io::Result<()> {
+        let changed = if changed { " changed" } else { "" };
+        let why = match finding {
+            Some(finding) if outcome != HostOutcome::Ok => format!(" \"{}\"", finding.summary),
+            _ => String::new(),
+        };
+        self.line(at, &one_word(words::verb(outcome)), &format!("{host}{changed} {took}{why}"))
+    }
+
+    fn checking(&mut self, at: Timestamp) -> io::Result<()> {
+        if std::mem::replace(&mut self.checked, true) {
+            return Ok(());
+        }
+        let hosts = &self.state.hosts;
+        let up = hosts.values().filter(|host| host.facts.is_some()).count();
+        let down = hosts.values().filter(|host| host.unreachable.is_some()).count();
+        let text = format!("{} {}; {up} up {down} down", self.state.selector, words::count(hosts.len(), "host"));
+        self.line(at, "check", &text)
+    }
+
+    fn planned(&mut self, event: &Event) -> io::Result<()> {
+        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, basis, groups } =
+            &event.kind
+        else {
+            return Ok(());
+        };
+        self.checking(event.ts)?;
+        let (change_hosts, unreachable_hosts, refused_hosts) = (*change_hosts, *unreachable_hosts, *refused_hosts);
+        let numbers = Numbers { change_hosts, unreachable_hosts, refused_hosts, changes: *changes, destroy: *destroy, basis };
+        let basis: Vec<String> = basis.iter().map(|(word, n)| format!("{}={n}", word.replace([' ', ','], "-"))).collect();
+        self.line(event.ts, "preview", &format!("{}; {}", preview::plan_line(&numbers), basis.join(" ")))?;
+        for group in groups {
+            let Some(first) = group.hosts.first() else { continue };
+            let text = format!("{} {}", hostset::fold(&group.hosts), preview::in_short(&self.state, first));
+            self.line(event.ts, "plan", &text)?;
+        }
+        Ok(())
+    }
+
+    /// What has been running for longest; without anything that runs, how many hosts are done.
+    fn still(&mut self, at: Timestamp, said: &[String]) -> io::Result<()> {
+        let running = words::running(&self.state, at);
+        let mut text: Vec<String> = running.iter().take(3).cloned().collect();
+        if running.len() > 3 {
+            text.push(format!("and {} more", running.len() - 3));
+        }
+        if text.is_empty() {
+            text.extend(said.iter().take(3).cloned());
+        }
+        if text.is_empty() {
+            let done = self.state.hosts.values().filter(|host| host.outcome.is_some()).count();
+            text.push(format!("{done} of {} done", words::count(self.state.hosts.len(), "host")));
+        }
+        self.line(at, "still", &text.join(", "))
+    }
+
+    fn finished(&mut self, event: &Event) -> io::Result<()> {
+        let EventKind::RunFinished { state, exit_code, hosts, changed, open, failures, next, duration_ms } = &event.kind else {
+            return Ok(());
+        };
+        let at = event.ts;
+        for failure in failures {
+            let step = failure.step.as_ref().map_or_else(String::new, |id| format!(" {}", words::step(&self.state, id)));
+            let host = failure.hosts.first().and_then(|name| self.state.hosts.get(name));
+            let outcome = host.map_or(HostOutcome::Failed, |host| summary::outcome(host, self.state.dry_run));
+            let many = words::count(failure.hosts.len(), "host");
+            let text = format!("{} {many} {}{step} \"{}\"", outcome.word(), hostset::fold(&failure.hosts), failure.message);
+            self.line(at, "cause", &text)?;
+        }
+        for item in open {
+            self.line(at, "OPEN", &end::open_item(item))?;
+        }
+        let took = words::clock(words::millis(*duration_ms));
+        let counts = counts(hosts.iter());
+        let text = format!("run {} {took} {counts} changed={changed} open={} exit={exit_code}", event.run, open.len());
+        self.line(at, &one_word(end::state_verb(*state)), &text)?;
+        for command in next {
+            self.line(at, "next", command)?;
+        }
+        Ok(())
+    }
+}
+
+/// Logs are cut at spaces.
+fn one_word(verb: &str) -> String {
+    verb.replace(' ', "-")
+}
+
+fn counts<'a>(hosts: impl Iterator<Item = (&'a HostOutcome, &'a usize)>) -> String {
+    hosts.filter(|(_, n)| **n > 0).map(|(outcome, n)| format!("{}={n}", outcome.word())).collect::<Vec<_>>().join(" ")
+}
+
+impl<W: Write + Send> Reporter for Lines<W> {
+    fn on(&mut self, event: &Event) -> io::Result<()> {
+        if let EventKind::ObligationClosed { host, key, .. } = &event.kind {
+            self.closing = Some(words::open_title(&self.state, host, key));
+        }
+        self.state.apply(event);
+        self.tell(event)?;
+        self.out.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

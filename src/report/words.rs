@@ -1,0 +1,115 @@
+//! The words that all reporters share: counted nouns, durations, tallies, verbs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::hostset;
+use crate::model::id::{HostName, StepId};
+use crate::model::outcome::HostOutcome;
+use crate::model::time::Timestamp;
+use crate::model::visible::clip;
+use crate::state::run::RunState;
+
+/// `1 host`, `2 hosts`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// `1:49`, `1:16:20`.
+pub fn clock(time: Duration) -> String {
+    let all = time.as_secs();
+    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// `0.4 s`, `45 s`, `1:49`: for what is mostly short.
+pub fn took(time: Duration) -> String {
+    match time.as_millis() {
+        0..10_000 => format!("{:.1} s", time.as_secs_f64()),
+        10_000..60_000 => format!("{} s", time.as_secs()),
+        _ => clock(time),
+    }
+}
+
+/// A duration from the milliseconds of an event.
+pub fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// An outcome as people read it.
+pub fn outcome(outcome: HostOutcome) -> &'static str {
+    match outcome {
+        HostOutcome::RolledBack => "rolled back",
+        HostOutcome::RollbackFailed => "rollback failed",
+        HostOutcome::NotStarted => "not started",
+        _ => outcome.word(),
+    }
+}
+
+/// An outcome as the verb of a line: capitals mean that a person should look.
+pub fn verb(outcome: HostOutcome) -> &'static str {
+    match outcome {
+        HostOutcome::Ok => "ok",
+        HostOutcome::Failed => "FAILED",
+        HostOutcome::Unknown => "UNKNOWN",
+        HostOutcome::Refused => "REFUSED",
+        HostOutcome::Unreachable => "UNREACHABLE",
+        HostOutcome::RolledBack => "ROLLED BACK",
+        HostOutcome::RollbackFailed => "UNDO FAILED",
+        HostOutcome::Cancelled => "cancelled",
+        HostOutcome::NotStarted => "not started",
+    }
+}
+
+/// `3 ok  1 failed  1 not started`, in the order of the contract.
+pub fn tally(hosts: &BTreeMap<HostOutcome, usize>) -> String {
+    let parts: Vec<String> = hosts.iter().filter(|(_, n)| **n > 0).map(|(o, n)| format!("{n} {}", outcome(*o))).collect();
+    parts.join("  ")
+}
+
+/// `5 restart`: a step's number and id.
+pub fn step(state: &RunState, id: &StepId) -> String {
+    match state.steps.iter().find(|step| step.id == *id) {
+        Some(step) => format!("{} {id}", step.n),
+        None => id.to_string(),
+    }
+}
+
+/// What runs at `now`, `web-04 5 restart 0:19` each, the longest first.
+pub fn running(state: &RunState, now: Timestamp) -> Vec<String> {
+    let mut running: Vec<(Timestamp, &HostName, &StepId)> =
+        state.hosts.iter().filter_map(|(name, host)| host.running.as_ref().map(|(id, since)| (*since, name, id))).collect();
+    running.sort();
+    running.iter().map(|(since, name, id)| format!("{name} {} {}", step(state, id), clock(now.since(*since)))).collect()
+}
+
+/// The title of what is open under `key`, and since when; asked before it is closed.
+pub fn open_title(state: &RunState, host: &HostName, key: &str) -> (String, Option<Timestamp>) {
+    match state.hosts.get(host).and_then(|host| host.open.get(key)) {
+        Some(open) => (open.obligation.title.clone(), Some(open.since)),
+        None => (key.to_owned(), None),
+    }
+}
+
+/// Hosts as one short text, cut where it gets long.
+pub fn hosts(names: &[HostName], width: usize) -> String {
+    clip(&hostset::fold(names), width).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{clock, count, took};
+
+    #[test]
+    fn counted_and_timed() {
+        assert_eq!([count(0, "host"), count(1, "host"), count(2, "host")], ["0 hosts", "1 host", "2 hosts"]);
+        assert_eq!(clock(Duration::from_secs(109)), "1:49");
+        assert_eq!(clock(Duration::from_secs(4_580)), "1:16:20");
+        assert_eq!(clock(Duration::from_millis(900)), "0:00");
+        assert_eq!(took(Duration::from_millis(2_040)), "2.0 s");
+        assert_eq!(took(Duration::from_millis(45_900)), "45 s");
+        assert_eq!(took(Duration::from_secs(61)), "1:01");
+    }
+}
