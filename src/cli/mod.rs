@@ -3,8 +3,13 @@
 pub mod args;
 pub mod exec;
 pub mod failure;
+pub mod fleet;
 pub mod history;
+pub mod hosts;
 pub mod lab;
+pub mod lint;
+pub mod list;
+pub mod output;
 pub mod settings;
 pub mod timeline;
 
@@ -38,6 +43,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let settings = Settings::new(&cli.global)?;
     match cli.command {
         Command::Exec(args) => exec::run(&args, &settings),
+        Command::List(args) => list::run(&args, &settings),
+        Command::Lint(args) => lint::run(&args, &settings),
+        Command::Hosts(args) => hosts::run(&args, &settings),
         Command::History(args) => history::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
