@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::{exec, history, journal, lab, note, steps, timeline};
+use crate::cli::{exec, history, hosts, lab, lint, list, timeline};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -72,6 +73,12 @@ pub enum When {
 pub enum Command {
     /// Run one command on many hosts
     Exec(exec::Args),
+    /// List the runbooks
+    List(list::Args),
+    /// Find what is wrong with runbooks and inventory
+    Lint(lint::Args),
+    /// List the hosts of the inventory
+    Hosts(hosts::Args),
     /// List the runs
     History(history::Args),
     /// Tell a run's timeline

@@ -3,11 +3,16 @@
 pub mod args;
 pub mod exec;
 pub mod failure;
+pub mod fleet;
 pub mod history;
 pub mod journal;
 pub mod lab;
 pub mod note;
 pub mod open;
+pub mod hosts;
+pub mod lint;
+pub mod list;
+pub mod output;
 pub mod settings;
 pub mod steps;
 pub mod timeline;
@@ -42,6 +47,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     let settings = Settings::new(&cli.global)?;
     match cli.command {
         Command::Exec(args) => exec::run(&args, &settings),
+        Command::List(args) => list::run(&args, &settings),
+        Command::Lint(args) => lint::run(&args, &settings),
+        Command::Hosts(args) => hosts::run(&args, &settings),
         Command::History(args) => history::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
         Command::Steps(args) => steps::run(&args),

@@ -1,1 +1,4 @@
 //! Plans: runbook, hosts and variables resolved into inert data.
+
+pub mod build;
+pub mod digest;

@@ -1,0 +1,61 @@
+//! Results on standard output: text, and tables that are aligned on a terminal and tab-separated on a pipe.
+
+use std::io::{ErrorKind, Write};
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::failure::Failure;
+use crate::load::diagnostic::printable;
+
+/// Writes a result. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(70, format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A table: aligned, or with tabs.
+pub fn table(header: &[&str], rows: &[Vec<String>], aligned: bool) -> String {
+    let head = header.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+    let lines: Vec<Vec<String>> =
+        [&head].into_iter().chain(rows).map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let width = |column: usize| lines.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut out = String::new();
+    for row in &lines {
+        if aligned {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                line.push_str(&" ".repeat(width.saturating_sub(cell.width()) + 2));
+            }
+            out.push_str(line.trim_end());
+        } else {
+            out.push_str(&row.join("\t"));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// `1 host`, `6 hosts`.
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn tables_are_aligned_or_tabbed() {
+        let rows =
+            [vec!["web-01".to_owned(), "é".to_owned(), "x".to_owned()], vec!["a".to_owned(), "b\n".to_owned(), String::new()]];
+        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, true), "HOST    N       TAGS\nweb-01  é       x\na       b\\u{a}\n");
+        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, false), "HOST\tN\tTAGS\nweb-01\té\tx\na\tb\\u{a}\t\n");
+    }
+}

@@ -1,0 +1,369 @@
+//! From a runbook, an inventory and a selection to a plan. Pure: the same request always gives the same plan.
+//!
+//! Variables: `--set` over host over group over defaults over the runbook. Equal units are kept once, so that a
+//! thousand equal hosts cost little more than one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::model::fields::{Context, FieldError, nearest};
+use crate::model::host::Host;
+use crate::model::id::{HostName, StepId};
+use crate::model::inventory::Inventory;
+use crate::model::outcome::Risk;
+use crate::model::plan::{BatchSize, Confirmation, Lane, Plan, Rollout, RunbookRef, UnitSpec};
+use crate::model::runbook::{Runbook, StepDecl, Vars};
+use crate::model::template::{fill, placeholders};
+use crate::plan::digest::digest;
+
+/// More hosts than this are confirmed by a phrase.
+const MANY_HOSTS: usize = 10;
+
+/// What a plan is made from.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The runbook.
+    pub runbook: &'a Runbook,
+    /// The inventory.
+    pub inventory: &'a Inventory,
+    /// The hosts, in run order.
+    pub hosts: Vec<HostName>,
+    /// The selector as typed.
+    pub selector: String,
+    /// `--set name=value`, in the order typed; the last one of a name counts.
+    pub sets: Vec<(String, String)>,
+    /// `--batch`, in place of the runbook's.
+    pub batches: Option<Vec<BatchSize>>,
+    /// `--max-fail`, in place of the runbook's.
+    pub max_failures: Option<usize>,
+}
+
+/// What must be known of kinds; given by the caller, since plans and kinds do not know each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Kinds {
+    /// What a kind can do to a host; none: there is no such kind.
+    pub risk: fn(&str) -> Option<Risk>,
+    /// What is wrong with the fields of a unit of that kind.
+    pub check: fn(&str, &Map<String, Value>, Context<'_>) -> Vec<FieldError>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PlanError {
+    /// One line.
+    pub message: String,
+    /// The hosts for which it is so; none: for all.
+    pub hosts: Vec<HostName>,
+    /// The step, where it is one's.
+    pub step: Option<StepId>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl PlanError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hosts: Vec::new(), step: None, hint: None }
+    }
+}
+
+/// Makes the plan, or says everything that is in its way.
+pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError>> {
+    let mut errors = Errors::default();
+    check_request(request, kinds, &mut errors);
+    if !errors.list.is_empty() {
+        return Err(errors.list);
+    }
+    let hosts: Vec<&Host> = chosen(request);
+    let mut units = Units::new(&request.runbook.steps);
+    let mut lanes = Vec::new();
+    for host in &hosts {
+        let vars = variables(request, host, &mut errors);
+        let indexes = units.of(host, &vars, kinds, &mut errors);
+        lanes.push(Lane { host: (*host).clone(), vars, units: indexes });
+    }
+    if !errors.list.is_empty() {
+        return Err(errors.list);
+    }
+    let risk = request.runbook.steps.iter().filter_map(|step| (kinds.risk)(&step.kind)).max();
+    let risk = request.runbook.risk.max(risk.unwrap_or(Risk::ReadOnly));
+    let rollout = rollout(request, &hosts, risk);
+    let mut plan = Plan {
+        runbook: RunbookRef {
+            name: request.runbook.name.clone(),
+            title: request.runbook.title.clone(),
+            path: request.runbook.path.clone(),
+            sha256: request.runbook.sha256.clone(),
+        },
+        selector: request.selector.clone(),
+        risk,
+        phases: request.runbook.phases.clone(),
+        batches: cut(&rollout.batches, lanes.len()),
+        rollout,
+        units: units.list,
+        confirmation: confirmation(request.runbook.name.as_str(), &hosts, request.inventory, risk),
+        lanes,
+        digest: String::new(),
+    };
+    plan.digest = digest(&plan).map_err(|error| vec![PlanError::new(format!("the plan cannot be written down: {error}"))])?;
+    Ok(plan)
+}
+
+/// Errors, with the hosts of equal ones folded.
+#[derive(Default)]
+struct Errors {
+    list: Vec<PlanError>,
+}
+
+impl Errors {
+    fn push(&mut self, error: PlanError) {
+        let same = |e: &&mut PlanError| e.message == error.message && e.step == error.step && e.hint == error.hint;
+        match self.list.iter_mut().find(same) {
+            Some(known) => known.hosts.extend(error.hosts.into_iter().filter(|h| !known.hosts.contains(h)).collect::<Vec<_>>()),
+            None => self.list.push(error),
+        }
+    }
+}
+
+fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
+    if request.hosts.is_empty() {
+        errors.push(PlanError::new("no host is selected"));
+    }
+    let mut seen = BTreeSet::new();
+    for name in &request.hosts {
+        if request.inventory.host(name).is_none() {
+            errors.push(PlanError::new(format!("no host `{name}` in the inventory")));
+        }
+        if !seen.insert(name) {
+            errors.push(PlanError::new(format!("host `{name}` is selected twice")));
+        }
+    }
+    for (name, text) in &request.sets {
+        let Some(decl) = request.runbook.vars.iter().find(|var| var.name.as_str() == name) else {
+            let names = || request.runbook.vars.iter().map(|var| var.name.as_str());
+            let hint = match nearest(name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("variables: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, name.escape_debug());
+            errors.push(PlanError { hint: Some(hint), ..PlanError::new(message) });
+            continue;
+        };
+        if let Err(message) = decl.read(text) {
+            errors.push(PlanError::new(format!("--set {name}: {message}")));
+        }
+    }
+    if request.batches.as_ref().is_some_and(Vec::is_empty) {
+        errors.push(PlanError::new("--batch: there is no batch"));
+    }
+    if request.max_failures == Some(0) {
+        errors.push(PlanError::new("--max-fail: must be at least 1"));
+    }
+    for step in &request.runbook.steps {
+        if (kinds.risk)(&step.kind).is_none() {
+            let error = PlanError::new(format!("there is no kind `{}`", step.kind.escape_debug()));
+            errors.push(PlanError { step: Some(step.id.clone()), ..error });
+        }
+    }
+}
+
+fn chosen<'a>(request: &Request<'a>) -> Vec<&'a Host> {
+    let index: HashMap<&HostName, &Host> = request.inventory.hosts.iter().map(|host| (&host.name, host)).collect();
+    request.hosts.iter().filter_map(|name| index.get(name).copied()).collect()
+}
+
+/// The runbook's variables with their values on one host.
+fn variables(request: &Request<'_>, host: &Host, errors: &mut Errors) -> Vars {
+    let mut vars = Vars::new();
+    for decl in &request.runbook.vars {
+        let name = decl.name.as_str();
+        let set = request.sets.iter().rev().find(|(set, _)| set == name);
+        let value = match (set, host.vars.get(name), &decl.default) {
+            (Some((_, text)), ..) => decl.read(text).map_err(|message| ("--set".to_owned(), message)),
+            (None, Some(value), _) => decl.accept(value).map_err(|message| (request.inventory.var_source(host, name), message)),
+            (None, None, Some(default)) => decl.accept(default).map_err(|message| ("the runbook".to_owned(), message)),
+            (None, None, None) => {
+                let error = PlanError::new(format!("the variable `{name}` has no value"));
+                let hint = Some(format!("--set {name}=…, or vars = {{ {name} = … }} in the inventory"));
+                errors.push(PlanError { hosts: vec![host.name.clone()], hint, ..error });
+                continue;
+            }
+        };
+        match value {
+            Ok(value) => drop(vars.insert(name.to_owned(), value)),
+            Err((source, message)) => {
+                let error = PlanError::new(format!("`{name}` from {source}: {message}"));
+                errors.push(PlanError { hosts: vec![host.name.clone()], ..error });
+            }
+        }
+    }
+    vars
+}
+
+/// The distinct units of all lanes.
+struct Units<'r> {
+    list: Vec<UnitSpec>,
+    steps: Vec<StepUnits<'r>>,
+}
+
+/// The distinct units of one step, by the values that its placeholders have.
+struct StepUnits<'r> {
+    decl: &'r StepDecl,
+    names: Vec<String>,
+    known: HashMap<String, usize>,
+}
+
+impl<'r> Units<'r> {
+    fn new(steps: &'r [StepDecl]) -> Self {
+        let names = |decl: &StepDecl| {
+            let all: BTreeSet<String> = placeholders(&decl.fields).into_iter().map(|p| p.name).collect();
+            all.into_iter().collect()
+        };
+        let steps = steps.iter().map(|decl| StepUnits { decl, names: names(decl), known: HashMap::new() }).collect();
+        Self { list: Vec::new(), steps }
+    }
+
+    fn of(&mut self, host: &Host, vars: &Vars, kinds: &Kinds, errors: &mut Errors) -> Vec<usize> {
+        let lookup = |name: &str| named(name, host, vars);
+        let mut indexes = Vec::with_capacity(self.steps.len());
+        for (n, step) in (1..).zip(&mut self.steps) {
+            let values: Vec<Option<Value>> = step.names.iter().map(|name| lookup(name)).collect();
+            let key = serde_json::to_string(&values).unwrap_or_default();
+            let index = match step.known.get(&key) {
+                Some(index) => *index,
+                None => {
+                    let Some(unit) = unit(step.decl, n, &lookup, vars, host, errors) else { continue };
+                    self.list.push(unit);
+                    step.known.insert(key, self.list.len() - 1);
+                    self.list.len() - 1
+                }
+            };
+            // a kind may read more of a host than its fields, so the same unit is checked on each
+            let section = step.decl.section;
+            let context = Context { vars, host_vars: &host.vars, section };
+            for error in (kinds.check)(&step.decl.kind, &self.list[index].fields, context) {
+                let message = format!("step `{}`, {}: {}", step.decl.id, error.path.join("."), error.message);
+                let step = Some(step.decl.id.clone());
+                errors.push(PlanError { message, hosts: vec![host.name.clone()], step, hint: error.hint });
+            }
+            indexes.push(index);
+        }
+        indexes
+    }
+}
+
+fn unit(
+    decl: &StepDecl,
+    n: u32,
+    lookup: &dyn Fn(&str) -> Option<Value>,
+    vars: &Vars,
+    host: &Host,
+    errors: &mut Errors,
+) -> Option<UnitSpec> {
+    let own: Vec<String> = host.vars.keys().map(|name| format!("host.vars.{name}")).collect();
+    let names: Vec<&str> = vars.keys().chain(&own).map(String::as_str).collect();
+    match fill(&decl.fields, lookup, &names) {
+        Ok(fields) => Some(UnitSpec {
+            step: decl.id.clone(),
+            n,
+            section: decl.section,
+            name: decl.name.clone(),
+            phase: decl.phase.clone(),
+            kind: decl.kind.clone(),
+            when: decl.when.clone(),
+            observe: decl.observe,
+            optional: decl.optional,
+            timeout: decl.timeout,
+            on_failure: decl.on_failure.unwrap_or_default(),
+            fields,
+        }),
+        Err(found) => {
+            for error in found {
+                let message = format!("step `{}`, {}: {}", decl.id, error.path.join("."), error.message);
+                let step = Some(decl.id.clone());
+                errors.push(PlanError { message, hosts: vec![host.name.clone()], step, hint: error.hint });
+            }
+            None
+        }
+    }
+}
+
+/// What a name in a template stands for on a host.
+fn named(name: &str, host: &Host, vars: &Vars) -> Option<Value> {
+    match name {
+        "host.name" => Some(Value::from(host.name.as_str())),
+        "host.user" => Some(Value::from(host.user.as_str())),
+        "host.address" => Some(Value::from(host.address.as_str())),
+        _ => match name.strip_prefix("host.vars.") {
+            Some(own) => host.vars.get(own).cloned(),
+            None => vars.get(name).cloned(),
+        },
+    }
+}
+
+/// How the hosts are worked through: where production is changed, the canary is at most max(1, 5 %).
+fn rollout(request: &Request<'_>, hosts: &[&Host], risk: Risk) -> Rollout {
+    let mut rollout = request.runbook.rollout.clone();
+    if let Some(batches) = &request.batches {
+        rollout.batches.clone_from(batches);
+    }
+    if let Some(max) = request.max_failures {
+        rollout.max_failures = max;
+    }
+    let most = (hosts.len() / 20).max(1);
+    let first = rollout.batches.first().map_or(usize::MAX, |size| size.of(hosts.len()));
+    if risk > Risk::ReadOnly && hosts.iter().any(|host| host.protected) && first > most {
+        rollout.batches.insert(0, BatchSize::Count(most));
+    }
+    rollout
+}
+
+/// Cuts so many lanes into batches; the last size repeats.
+pub fn cut(sizes: &[BatchSize], total: usize) -> Vec<Vec<usize>> {
+    let mut batches = Vec::new();
+    let mut from = 0;
+    let mut size = sizes.iter();
+    let mut last = BatchSize::Percent(100);
+    while from < total {
+        last = size.next().copied().unwrap_or(last);
+        let to = from.saturating_add(last.of(total).max(1)).min(total);
+        batches.push((from..to).collect());
+        from = to;
+    }
+    batches
+}
+
+/// What must be given before the first change, scaled to what can go wrong.
+pub fn confirmation(name: &str, hosts: &[&Host], inventory: &Inventory, risk: Risk) -> Confirmation {
+    if risk == Risk::ReadOnly {
+        return Confirmation::None;
+    }
+    let mut why = Vec::new();
+    let chosen: BTreeSet<&HostName> = hosts.iter().map(|host| &host.name).collect();
+    let touched = |group: &&crate::model::inventory::Group| group.hosts.iter().filter(|h| chosen.contains(h)).count();
+    let protected: BTreeMap<&str, usize> = inventory
+        .groups
+        .iter()
+        .filter(|group| group.protected)
+        .map(|group| (group.name.as_str(), touched(&group)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    why.extend(protected.keys().map(|group| format!("group `{group}` is protected")));
+    if hosts.len() > MANY_HOSTS {
+        why.push(format!("{} hosts are more than {MANY_HOSTS}", hosts.len()));
+    }
+    for group in inventory.groups.iter().filter(|group| group.hosts.len() >= 3 && !protected.contains_key(group.name.as_str())) {
+        let count = touched(&group);
+        if count * 2 > group.hosts.len() {
+            why.push(format!("{count} of the {} hosts of group `{}`", group.hosts.len(), group.name));
+        }
+    }
+    if risk == Risk::Destructive {
+        why.push("the runbook is destructive".to_owned());
+    }
+    if why.is_empty() {
+        return Confirmation::Yes;
+    }
+    Confirmation::Phrase { phrase: format!("{name} {}", hosts.len()), why: why.join("; ") }
+}
