@@ -161,9 +161,7 @@ pub fn from_env(proc: &Proc) -> Option<Managed> {
 /// The cluster workers for which the daemon holds the port: those that were told this port; else those told none.
 fn workers(port: u16, daemon: u32, view: &HostView, apps: Option<&[Pm2App]>) -> Vec<Managed> {
     let all: Vec<(Managed, Option<u16>)> = match apps {
-        Some(apps) => {
-            apps.iter().filter(|app| app.cluster && app.pid.is_some()).map(|app| (managed(app), app.port)).collect()
-        }
+        Some(apps) => apps.iter().filter(|app| app.cluster && app.pid.is_some()).map(|app| (managed(app), app.port)).collect(),
         None => view
             .procs
             .iter()

@@ -173,10 +173,7 @@ mod tests {
             let mut cut = whole.clone();
             let map = cut.pointer_mut(place).and_then(Value::as_object_mut).expect("a table");
             map.remove(gone);
-            assert_eq!(
-                parse_apps(&json!([cut])).expect_err(gone).what,
-                format!("entry 0 of PM2's list has no readable {gone}")
-            );
+            assert_eq!(parse_apps(&json!([cut])).expect_err(gone).what, format!("entry 0 of PM2's list has no readable {gone}"));
         }
         assert!(parse_apps(&json!([whole, whole])).is_err(), "one id twice");
         assert!(parse_apps(&json!({"a": 1})).is_err());

@@ -40,10 +40,12 @@ impl DaemonState {
         match self {
             DaemonState::Alive => None,
             DaemonState::None => Some("start it as its own user: pm2 resurrect"),
-            DaemonState::Stopped => Some("if it was stopped by a signal, kill -CONT its pid lets it go on; pm2 itself would hang"),
-            DaemonState::LostSocket => {
-                Some("run no pm2 command: it would start a second daemon; kill -TERM of the daemon saves its list, then pm2 resurrect")
+            DaemonState::Stopped => {
+                Some("if it was stopped by a signal, kill -CONT its pid lets it go on; pm2 itself would hang")
             }
+            DaemonState::LostSocket => Some(
+                "run no pm2 command: it would start a second daemon; kill -TERM of the daemon saves its list, then pm2 resurrect",
+            ),
             DaemonState::Several => Some("end the older one with kill -TERM, then restart the errored apps in the newer one"),
             DaemonState::NotOurs => Some("act as the user who owns it, or set pm2_home"),
         }
@@ -75,15 +77,20 @@ pub fn assess(view: &HostView, answer: &Pm2Reply) -> Result<(DaemonState, String
         }
         Pm2Reply::Fault { class, message } => (class.as_str(), clean(message)),
     };
-    let foreign = one.and_then(|daemon| daemon.uid).or(view.socket.file.as_ref().map(|(_, uid)| *uid)).filter(|uid| *uid != view.uid);
+    let foreign =
+        one.and_then(|daemon| daemon.uid).or(view.socket.file.as_ref().map(|(_, uid)| *uid)).filter(|uid| *uid != view.uid);
     match (class, one) {
-        ("no-reply", Some(daemon)) => Ok((DaemonState::Stopped, format!("the daemon, pid {}, takes the call and does not answer", daemon.pid))),
+        ("no-reply", Some(daemon)) => {
+            Ok((DaemonState::Stopped, format!("the daemon, pid {}, takes the call and does not answer", daemon.pid)))
+        }
         ("no-reply", None) => Ok((DaemonState::Stopped, "something takes the call and does not answer".to_owned())),
         ("no-connect", _) if foreign.is_some() && !view.socket.writable => {
             let uid = foreign.map(|uid| uid.to_string()).unwrap_or_else(|| "?".to_owned());
             Ok((DaemonState::NotOurs, format!("{home} belongs to user {uid}; we are {} ({})", view.user, view.uid)))
         }
-        ("no-connect", _) if view.dir == Dir::Denied => Ok((DaemonState::NotOurs, format!("{home} may not be entered by {}", view.user))),
+        ("no-connect", _) if view.dir == Dir::Denied => {
+            Ok((DaemonState::NotOurs, format!("{home} may not be entered by {}", view.user)))
+        }
         ("no-connect", Some(daemon)) if view.socket.file.is_none() => {
             Ok((DaemonState::LostSocket, format!("the daemon, pid {}, lives, and its rpc.sock is gone", daemon.pid)))
         }

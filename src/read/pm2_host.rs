@@ -117,7 +117,9 @@ pub struct DumpApp {
 impl HostView {
     /// Reads the reply to [`probe`].
     pub fn read(reply: &Reply) -> Result<Self, Unreadable> {
-        let Reply::Shell(shell) = reply else { return Err(Unreadable::new("the look at the processes was answered by something else")) };
+        let Reply::Shell(shell) = reply else {
+            return Err(Unreadable::new("the look at the processes was answered by something else"));
+        };
         match &shell.exit {
             Exit::Code { code: 0 } => {}
             Exit::Code { code } => return Err(Unreadable::new(format!("the look at the processes ended with status {code}"))),
@@ -128,7 +130,10 @@ impl HostView {
             }
         }
         if shell.stdout.is_cut() {
-            return Err(Unreadable::new(format!("the look at the processes is too long to be read: {} bytes", shell.stdout.total)));
+            return Err(Unreadable::new(format!(
+                "the look at the processes is too long to be read: {} bytes",
+                shell.stdout.total
+            )));
         }
         // One process with bytes that are no UTF-8 in its name must not hide all the others.
         Self::parse(&String::from_utf8_lossy(&shell.stdout.head))
@@ -229,7 +234,8 @@ fn is_home(home: &str, real: Option<&str>, other: &str) -> bool {
 }
 
 fn daemons(procs: &ProcTable, home: &str, real: Option<&str>) -> Vec<Daemon> {
-    let mut found: Vec<Daemon> = procs.iter().filter(|proc| proc.is_alive()).filter_map(|proc| daemon(proc, home, real)).collect();
+    let mut found: Vec<Daemon> =
+        procs.iter().filter(|proc| proc.is_alive()).filter_map(|proc| daemon(proc, home, real)).collect();
     found.sort_by_key(|daemon| (!daemon.ours, daemon.start));
     found
 }
@@ -302,7 +308,8 @@ fn parse_dump(lines: &[&str]) -> Result<Dump, Unreadable> {
             apps.push(std::mem::take(&mut app));
             continue;
         }
-        let Some((key, Ok(Value::String(value)))) = line.split_once(' ').map(|(key, json)| (key, serde_json::from_str(json))) else {
+        let Some((key, Ok(Value::String(value)))) = line.split_once(' ').map(|(key, json)| (key, serde_json::from_str(json)))
+        else {
             return Ok(Dump::Broken);
         };
         match key {

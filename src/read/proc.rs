@@ -56,7 +56,8 @@ impl ProcTable {
     pub fn parse(lines: &[&str]) -> Result<Self, Unreadable> {
         let mut all = BTreeMap::new();
         for line in lines {
-            let proc = parse_line(line).ok_or_else(|| Unreadable::new(format!("a line of the process table reads `{}`", clean(line))))?;
+            let proc = parse_line(line)
+                .ok_or_else(|| Unreadable::new(format!("a line of the process table reads `{}`", clean(line))))?;
             all.insert(proc.pid, proc);
         }
         if all.is_empty() {
@@ -152,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_chain_ends_at_a_circle_and_at_the_unseen() {
-        let lines = ["1 0 0 S 5 init", "7 1 1000 S 50 sh", "9 7 1000 R 60 a ) R 1 b", "20 21 ? S 1 x", "21 20 ? S 1 y", "30 4 ? S 1 z"];
+        let lines =
+            ["1 0 0 S 5 init", "7 1 1000 S 50 sh", "9 7 1000 R 60 a ) R 1 b", "20 21 ? S 1 x", "21 20 ? S 1 y", "30 4 ? S 1 z"];
         let table = ProcTable::parse(&lines).expect("readable");
         let pids = |pid| table.chain(pid).iter().map(|p| p.pid).collect::<Vec<_>>();
         assert_eq!(pids(9), [9, 7, 1]);

@@ -1,5 +1,13 @@
 //! The kinds of steps: one file each, one line here each.
 
+mod pm2;
+mod pm2_act;
+mod pm2_daemon;
+mod pm2_look;
+mod port;
+mod rivals;
+mod single_process;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,7 +17,7 @@ use crate::model::outcome::Risk;
 use crate::model::step::Step;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[&Kind] = &[];
+pub const KINDS: &[&Kind] = &[&pm2_daemon::KIND, &port::KIND, &single_process::KIND, &pm2::KIND];
 
 /// A kind of step: its name, its reference, its reader.
 #[derive(Debug)]
