@@ -3,4 +3,10 @@
 //! [`Unreadable`]: crate::model::step::Unreadable
 
 pub mod answer;
+pub mod holder;
+pub mod pm2;
+pub mod pm2_daemon;
+pub mod pm2_host;
+pub mod proc;
+pub mod sockets;
 pub mod url;

@@ -1,10 +1,17 @@
 //! The kinds of steps: one file each, one line here each.
 
-pub mod command;
-pub mod exec;
-pub mod http;
-pub mod kill_switch;
-pub mod require;
+mod command;
+mod exec;
+mod http;
+mod kill_switch;
+mod pm2;
+mod pm2_act;
+mod pm2_daemon;
+mod pm2_look;
+mod port;
+mod require;
+mod rivals;
+mod single_process;
 
 use std::sync::Arc;
 
@@ -15,7 +22,16 @@ use crate::model::outcome::Risk;
 use crate::model::step::Step;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[&Kind] = &[&http::KIND, &require::KIND, &exec::KIND, &kill_switch::KIND];
+pub const KINDS: &[&Kind] = &[
+    &pm2_daemon::KIND,
+    &port::KIND,
+    &single_process::KIND,
+    &http::KIND,
+    &require::KIND,
+    &exec::KIND,
+    &pm2::KIND,
+    &kill_switch::KIND,
+];
 
 /// A kind of step: its name, its reference, its reader.
 #[derive(Debug)]

@@ -11,5 +11,6 @@ mod journal;
 mod lab;
 mod load;
 mod main_job;
+mod pm2_cases;
 mod report;
 mod ssh;

@@ -1,0 +1,169 @@
+//! How PM2 is changed: one constant script with its guards, and what is compared afterwards. Exit status 0 of pm2 proves
+//! nothing: the entries, every other app's process and the saved list do.
+
+use std::time::Duration;
+
+use crate::model::finding::Finding;
+use crate::model::op::{Exit, Op, Reply, Shell};
+use crate::model::step::{Acted, Evidence, Unreadable};
+use crate::read::pm2::Pm2App;
+use crate::read::pm2_host::Dump;
+use crate::read::proc::clean;
+use crate::steps::pm2_look::Seen;
+
+const SCRIPT: &str = include_str!("pm2_act.sh");
+
+/// What is done to one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Delete,
+    Restart,
+    Stop,
+}
+
+impl Verb {
+    fn word(self) -> &'static str {
+        match self {
+            Verb::Delete => "delete",
+            Verb::Restart => "restart",
+            Verb::Stop => "stop",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Verb::Delete => "pm2 delete by id",
+            Verb::Restart => "pm2 restart by id",
+            Verb::Stop => "pm2 stop by id",
+        }
+    }
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+fn script(label: &'static str, home: &str, verb: &str, app: &str) -> Shell {
+    Shell::change(label, SCRIPT).timeout(Duration::from_secs(90)).env("PM2_HOME_DIR", home).env("VERB", verb).env("APP_NAME", app)
+}
+
+/// One op per entry, by id; the saved list is copied before the first one and written after the last one.
+pub(crate) fn by_id(home: &str, verb: Verb, apps: &[&Pm2App], save: bool) -> Vec<Op> {
+    let last = apps.len().saturating_sub(1);
+    apps.iter()
+        .enumerate()
+        .map(|(n, app)| {
+            let shell = script(verb.label(), home, verb.word(), &app.name)
+                .env("APP_ID", app.pm_id.to_string())
+                .env("ENTRY_CWD", app.cwd.clone().unwrap_or_default())
+                .env("ENTRY_SCRIPT", app.script.clone().unwrap_or_default())
+                .env("BACKUP", yes(n == 0))
+                .env("SAVE", yes(save && n == last));
+            Op::Shell(shell)
+        })
+        .collect()
+}
+
+/// How an app is started that PM2 does not have.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub(crate) cwd: String,
+    pub(crate) config: String,
+    pub(crate) only: String,
+    pub(crate) namespace: Option<String>,
+}
+
+/// Starts one app of a config file.
+pub(crate) fn start(home: &str, start: &Start, save: bool) -> Op {
+    let shell = script("pm2 start --only", home, "start", &start.only)
+        .env("START_CWD", start.cwd.as_str())
+        .env("CONFIG", start.config.as_str())
+        .env("NAMESPACE", start.namespace.as_deref().filter(|namespace| *namespace != "default").unwrap_or_default())
+        .env("BACKUP", "yes")
+        .env("SAVE", yes(save));
+    Op::Shell(shell)
+}
+
+/// What the script's guards said no to, before it did anything.
+pub(crate) fn guard(acted: &Acted) -> Option<Finding> {
+    acted.replies.iter().find_map(|reply| {
+        let Reply::Shell(shell) = reply else { return None };
+        let Exit::Code { code } = &shell.exit else { return None };
+        let (word, line) = match code {
+            90 => ("guard", "the script was given no verb"),
+            91 => ("missing-cwd", "the app's directory or script is missing or may not be read"),
+            92 => ("no-pm2", "pm2 or timeout cannot be found on the host"),
+            93 => ("daemon-changed", "not exactly one daemon that can answer"),
+            94 => ("drifted", "the entry is not what it was"),
+            95 => ("no-backup", "dump.pm2 could not be backed up"),
+            _ => return None,
+        };
+        Some(with_stderr(Finding::new(word, format!("{line}; pm2 was not asked to change it")), shell.stderr.head.as_slice()))
+    })
+}
+
+/// Adds what the commands said where they ended badly.
+pub(crate) fn with_replies(mut finding: Finding, acted: &Acted) -> Finding {
+    for reply in &acted.replies {
+        if let Reply::Shell(shell) = reply
+            && !shell.exit.is_success()
+        {
+            finding = with_stderr(finding, &shell.stderr.head);
+        }
+    }
+    finding
+}
+
+fn with_stderr(mut finding: Finding, stderr: &[u8]) -> Finding {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(3)) {
+        finding = finding.evidence(clean(line));
+    }
+    finding
+}
+
+/// The ids and names that the change was about.
+pub(crate) fn targets(acted: &Acted) -> Vec<(u32, String)> {
+    let read = |op: &Op| match op {
+        Op::Shell(shell) => Some((shell.env.get("APP_ID")?.parse().ok()?, shell.env.get("APP_NAME")?.clone())),
+        _ => None,
+    };
+    acted.change.ops.iter().filter_map(read).collect()
+}
+
+/// The last readable look before the change, and the first one.
+pub(crate) fn before(evidence: &Evidence<'_>, acted: &Acted) -> Result<(Seen, Seen), Unreadable> {
+    let looks = evidence.looks.get(..acted.looks_before).unwrap_or_default();
+    let mut read = looks.iter().filter_map(|look| Seen::read(look).ok()).filter(|seen| seen.apps.is_some());
+    let first = read.next().ok_or_else(|| Unreadable::new("no look before the change can be read"))?;
+    // The only look before the change is its own first and last one.
+    let last = looks.iter().rev().filter_map(|look| Seen::read(look).ok()).find(|seen| seen.apps.is_some());
+    let last = last.ok_or_else(|| Unreadable::new("no look before the change can be read"))?;
+    Ok((first, last))
+}
+
+/// An app that was not meant and was steady before, and is not the same any more.
+pub(crate) fn disturbed(first: &Seen, last: &Seen, now: &Seen, meant: impl Fn(&Pm2App) -> bool) -> Option<String> {
+    let list = |seen: &'_ Seen| seen.apps.clone().unwrap_or_default();
+    let (first, now) = (list(first), list(now));
+    let same = |one: &Pm2App, other: &Pm2App| one.pm_id == other.pm_id && one.name == other.name;
+    list(last).iter().filter(|app| !meant(app) && app.pid.is_some()).find_map(|app| {
+        let steady = first.iter().any(|old| same(old, app) && old.pid == app.pid && old.restarts == app.restarts);
+        let kept = now.iter().any(|new| same(new, app) && new.pid == app.pid && new.namespace == app.namespace);
+        (steady && !kept).then(|| format!("{} had pid {} and was not meant", clean(&app.title()), app.pid.unwrap_or_default()))
+    })
+}
+
+/// Where the saved list differs from what PM2 has now. PM2's own modules are not part of it.
+pub(crate) fn unsaved(seen: &Seen) -> Option<String> {
+    let Dump::Apps(saved) = &seen.view.dump else { return Some("dump.pm2 is missing or cannot be read".to_owned()) };
+    let modules = format!("{}/modules/", seen.view.home.trim_end_matches('/'));
+    let apps = seen.apps.as_deref().unwrap_or_default();
+    let is_module = |app: &Pm2App| app.script.as_deref().is_some_and(|script| script.starts_with(&modules));
+    let mut live: Vec<&str> = apps.iter().filter(|app| !is_module(app)).map(|app| app.name.as_str()).collect();
+    let mut names: Vec<&str> = saved.iter().map(|app| app.name.as_str()).collect();
+    live.sort_unstable();
+    names.sort_unstable();
+    (live != names).then(|| clean(&format!("dump.pm2 has {}; PM2 has {}", names.join(" "), live.join(" "))))
+}
