@@ -1,1 +1,3 @@
 //! Outputs of well-known tools into structures, or a reason why not. Pure: text in, data out.
+
+pub mod pm2_project;
