@@ -295,7 +295,8 @@ pub enum HttpReply {
     Answer(HttpAnswer),
     /// No complete answer.
     Fault {
-        /// `refused`, `timeout`, `reset`, `too-large`, `not-http`, `no-route` or `forbidden`.
+        /// `refused`, `timeout`, `reset`, `too-large`, `not-http`, `no-route`, `forbidden`, `cancelled` or
+        /// `connection-lost` (of the SSH connection, so that it says nothing about the service).
         class: String,
         /// In words.
         message: String,
@@ -330,7 +331,8 @@ pub enum Pm2Reply {
     /// No answer.
     Fault {
         /// `no-connect` (no socket, dead daemon or not ours: the look at the file tells), `no-reply`, `forbidden` (the
-        /// server forwards no sockets) or `not-pm2`.
+        /// server forwards no sockets), `not-pm2`, `cancelled` or `connection-lost` (of the SSH connection, so that it
+        /// says nothing about the daemon).
         class: String,
         /// In words.
         message: String,

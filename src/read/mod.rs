@@ -7,6 +7,7 @@ pub mod holder;
 pub mod pm2;
 pub mod pm2_daemon;
 pub mod pm2_host;
+pub mod pm2_project;
 pub mod proc;
 pub mod sockets;
 pub mod url;

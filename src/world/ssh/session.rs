@@ -1,0 +1,132 @@
+//! A session: what the engine asks of one host, over one connection.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt;
+use futures_util::future::join;
+use futures_util::stream;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::world::{Connected, Session};
+use crate::model::finding::Finding;
+use crate::model::host::{Facts, Host};
+use crate::model::op::{Op, Reply, Shell as Script};
+use crate::model::time::Timestamp;
+use crate::world::http;
+use crate::world::pm2_rpc;
+use crate::world::ssh::batch::Scripts;
+use crate::world::ssh::connect::{Ground, Joined};
+use crate::world::ssh::facts::{self, Asked};
+use crate::world::ssh::link::{CONNECTION_LOST, Link};
+use crate::world::ssh::script::FACTS;
+use crate::world::ssh::shell::{Shell, ShellFault};
+
+// channels for calls beside the shell; far below what servers allow
+const CALLS: usize = 8;
+
+/// A connection to one host with its open shell.
+pub struct SshSession {
+    link: Arc<Link>,
+    scripts: Scripts,
+    home: String,
+}
+
+/// The time here.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    // a clock before 1970 is as wrong as one that is over
+    Timestamp::from_millis(since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(i64::MIN))
+}
+
+impl SshSession {
+    /// Opens the shell on a fresh connection and asks for facts in the same exchange.
+    pub(crate) async fn start(ground: &Ground, joined: Joined, began: Instant) -> Result<(Self, Connected), Finding> {
+        let Joined { handle, gauge, learned, key } = joined;
+        let link = Arc::new(Link::new(handle, gauge, learned, ground.timeouts.clone()));
+        // from here on dropping the session cuts the wire
+        let mut session = Self { scripts: Scripts::new(Arc::clone(&link)), link, home: String::new() };
+        let sent = now().as_millis();
+        let facts = Script::look("facts", FACTS).timeout(ground.timeouts.shell);
+        let opened = Shell::open(&session.link, Some(&facts)).await;
+        let asked = Asked { sent, answered: now().as_millis() };
+        let (shell, answer) = opened.map_err(|fault| no_shell(&fault, &session.link))?;
+        let answer = answer.map(|done| done.stdout.head).unwrap_or_default();
+        let facts: Facts = facts::read(&answer, asked).map_err(|unreadable| {
+            Finding::new("unreadable", unreadable.to_string()).hint("is this a POSIX host with uname, id and date?")
+        })?;
+        session.home.clone_from(&facts.home);
+        session.scripts.adopt(shell, facts.home.clone());
+        let connected = Connected { key_type: key.kind, fingerprint: key.fingerprint, facts, took: began.elapsed() };
+        Ok((session, connected))
+    }
+
+    /// Performs a group of ops at the same time: scripts one after the other in the shell, calls on their own channels.
+    async fn together(&mut self, ops: &[Op], cancel: &CancellationToken) -> Vec<Reply> {
+        let scripts: Vec<&Script> = ops.iter().filter_map(|op| if let Op::Shell(s) = op { Some(s) } else { None }).collect();
+        let (link, home) = (&self.link, self.home.as_str());
+        let calls: Vec<_> = ops.iter().map(|op| call(link, home, op, cancel)).collect();
+        let calls = stream::iter(calls).buffered(CALLS).collect::<Vec<_>>();
+        let (printed, called) = join(self.scripts.run(&scripts, cancel), calls).await;
+        let mut printed = printed.into_iter().map(Reply::Shell);
+        called.into_iter().filter_map(|reply| reply.or_else(|| printed.next())).collect()
+    }
+}
+
+/// A call on a channel of its own; scripts are none.
+async fn call(link: &Arc<Link>, home: &str, op: &Op, cancel: &CancellationToken) -> Option<Reply> {
+    match op {
+        Op::Shell(_) => None,
+        Op::Http(call) => Some(Reply::Http(http::call(link, call, cancel).await)),
+        Op::Pm2(call) => Some(Reply::Pm2(pm2_rpc::call(link, home, call, cancel).await)),
+    }
+}
+
+impl Drop for SshSession {
+    fn drop(&mut self) {
+        self.link.cut();
+    }
+}
+
+impl Session for SshSession {
+    async fn perform(&mut self, ops: &[Op], cancel: &CancellationToken) -> Vec<Reply> {
+        let mut replies = Vec::with_capacity(ops.len());
+        let mut rest = ops;
+        while let Some(first) = rest.first() {
+            let readers = rest.iter().take_while(|op| !op.mutates()).count();
+            let (group, after) = rest.split_at(if first.mutates() { 1 } else { readers });
+            replies.extend(self.together(group, cancel).await);
+            rest = after;
+        }
+        replies
+    }
+
+    fn lost(&self) -> Option<(String, String)> {
+        self.link.lost().map(|why| (CONNECTION_LOST.to_owned(), why))
+    }
+
+    async fn close(mut self) {
+        self.scripts.close().await;
+        self.link.close().await;
+    }
+}
+
+/// Connects to a host: from its name to its facts.
+pub(crate) async fn connect(ground: &Ground, host: &Host) -> Result<(SshSession, Connected), Finding> {
+    let began = Instant::now();
+    let joined = ground.join(host).await?;
+    SshSession::start(ground, joined, began).await
+}
+
+fn no_shell(fault: &ShellFault, link: &Link) -> Finding {
+    let finding = Finding::new(fault.word(), fault.to_string());
+    match fault {
+        ShellFault::ForcedCommand { .. } => finding.hint("remove `command=` for this key, or ForceCommand for this user"),
+        ShellFault::NoShell { .. } => finding.hint("give this user a login shell that can execute /bin/sh"),
+        ShellFault::Lost => match link.lost() {
+            Some(why) => finding.evidence(why),
+            None => finding,
+        },
+        _ => finding,
+    }
+}

@@ -1,0 +1,51 @@
+//! How long each phase of a connection may take.
+
+use std::time::Duration;
+
+/// One deadline a phase; the deadlines of ops are in the ops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Finding the addresses of a name.
+    pub dns: Duration,
+    /// The TCP handshake, over all addresses.
+    pub tcp: Duration,
+    /// From there to the server's identification line.
+    pub banner: Duration,
+    /// From there to checked keys.
+    pub key_exchange: Duration,
+    /// All offers of keys together.
+    pub auth: Duration,
+    /// One answer of the agent.
+    pub agent: Duration,
+    /// Opening a channel.
+    pub channel: Duration,
+    /// The server's answer to the request to execute.
+    pub exec_reply: Duration,
+    /// From there to proof that a POSIX shell answers.
+    pub shell: Duration,
+    /// Ending what runs on a host and seeing it gone.
+    pub end: Duration,
+    /// After a shell is gone: how long its output is still waited for.
+    pub drain: Duration,
+    /// Pause between keepalives; after three unanswered ones the connection is lost.
+    pub keepalive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dns: Duration::from_secs(5),
+            tcp: Duration::from_secs(5),
+            banner: Duration::from_secs(5),
+            key_exchange: Duration::from_secs(10),
+            auth: Duration::from_secs(15),
+            agent: Duration::from_secs(10),
+            channel: Duration::from_secs(10),
+            exec_reply: Duration::from_secs(10),
+            shell: Duration::from_secs(10),
+            end: Duration::from_secs(10),
+            drain: Duration::from_secs(2),
+            keepalive: Duration::from_secs(5),
+        }
+    }
+}
