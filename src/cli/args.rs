@@ -91,4 +91,20 @@ pub enum Command {
     Journal(journal::Args),
     /// The practice fleet: real sshd, real PM2, on this machine
     Lab(lab::Args),
+    /// The first process of a lab
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    LabSupervisor {
+        /// The lab's label, for people who read process lists
+        label: String,
+    },
+    /// The first process of a host of a lab
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    LabInit {
+        /// The lab's label, for people who read process lists
+        label: String,
+        /// The host, for the same
+        host: String,
+    },
 }

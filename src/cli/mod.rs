@@ -44,6 +44,13 @@ pub fn main() -> u8 {
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    // the lab's own processes have no use for settings, and none of the environment they come from
+    #[cfg(target_os = "linux")]
+    match &cli.command {
+        Command::LabSupervisor { .. } => return lab::supervisor(),
+        Command::LabInit { .. } => return lab::init(),
+        _ => {}
+    }
     let settings = Settings::new(&cli.global)?;
     match cli.command {
         Command::Exec(args) => exec::run(&args, &settings),
@@ -56,5 +63,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Note(args) => note::run(&args, &settings),
         Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
+        #[cfg(target_os = "linux")]
+        Command::LabSupervisor { .. } | Command::LabInit { .. } => Err(Failure::new(70, "dispatched above")),
     }
 }

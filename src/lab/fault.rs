@@ -1,0 +1,137 @@
+//! `lab fault`: incidents to practise on, injected into running hosts and taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::lab::error::LabError;
+use crate::lab::facts::name;
+use crate::lab::inside;
+use crate::lab::label;
+use crate::lab::order::State;
+use crate::lab::place::Place;
+use crate::lab::status::known;
+use crate::lab::up::{FAULTS, alive, wait_for_health};
+
+const SECONDS: u32 = 120;
+
+/// An incident: the script that makes it and the one that takes it back, run on the host as its user.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong then.
+    pub about: &'static str,
+    inject: &'static str,
+    undo: &'static str,
+}
+
+/// Every fault there is.
+pub const ALL: [Fault; 2] = [
+    Fault {
+        name: "restart-loop",
+        about: "a second PM2 app on the service's port: it fails and is restarted for ever",
+        inject: include_str!("../../lab/faults/restart-loop.sh"),
+        undo: include_str!("../../lab/faults/restart-loop.undo.sh"),
+    },
+    Fault {
+        name: "no-daemon",
+        about: "PM2 was killed: no daemon, no app",
+        inject: include_str!("../../lab/faults/no-daemon.sh"),
+        undo: include_str!("../../lab/faults/no-daemon.undo.sh"),
+    },
+];
+
+/// Which hosts have which faults.
+pub(crate) type Active = BTreeMap<String, BTreeSet<String>>;
+
+/// Injects a fault on the hosts, or takes it back. `say` hears a line for each host.
+pub fn fault(dir: &Path, wanted: &str, hosts: &str, undo: bool, say: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+    let fault = ALL.into_iter().find(|fault| fault.name == wanted).ok_or_else(|| LabError::Invalid {
+        what: format!("there is no fault `{}`", wanted.escape_debug()),
+        hint: ALL.map(|fault| format!("runbook lab fault {}", fault.name)).join(" | "),
+    })?;
+    let place = Place::new(dir)?;
+    let down = || LabError::Down(place.dir().to_path_buf());
+    if !place.dir().is_dir() {
+        return Err(down());
+    }
+    let _lock = place.lock()?;
+    let state = alive(&place)?.ok_or_else(down)?;
+    let numbers = select(&state, hosts)?;
+    let text = if undo { fault.undo } else { fault.inject };
+    // named before it is made: what is half made must be found too
+    let mut faults = active(&place)?;
+    let affected: BTreeSet<String> = numbers.iter().copied().map(name).collect();
+    if !undo {
+        faults.entry(fault.name.to_owned()).or_default().extend(affected.iter().cloned());
+        place.write_json(FAULTS, &faults)?;
+    }
+    let mut failed = None;
+    for (number, outcome) in on_each(&place, &state, &numbers, text) {
+        let host = name(number);
+        match outcome {
+            Ok(said) => {
+                say(&format!("{host}: {said}"));
+                if undo && let Some(hosts) = faults.get_mut(fault.name) {
+                    hosts.remove(&host);
+                }
+            }
+            Err(error) => {
+                say(&format!("{host}: {error}"));
+                failed = failed.or(Some(error));
+            }
+        }
+    }
+    faults.retain(|_, hosts| !hosts.is_empty());
+    place.write_json(FAULTS, &faults)?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let clear = |number: &u16| undo && !faults.values().any(|hosts| hosts.contains(&name(*number)));
+    wait_for_health(&place, state.network, numbers.into_iter().filter(clear))
+}
+
+/// The faults that were injected and not taken back.
+pub(crate) fn active(place: &Place) -> Result<Active, LabError> {
+    Ok(place.read_json(FAULTS)?.unwrap_or_default())
+}
+
+/// Which hosts are meant: `all`, or names with commas between.
+fn select(state: &State, hosts: &str) -> Result<Vec<u16>, LabError> {
+    if hosts == "all" {
+        return Ok(state.hosts.iter().map(|host| host.number).collect());
+    }
+    let chosen: Result<BTreeSet<u16>, LabError> = hosts.split(',').map(|host| known(state, host.trim())).collect();
+    Ok(chosen?.into_iter().collect())
+}
+
+/// Runs the script on every host, a few at a time, because PM2's commands starve the machine; in the order of the hosts.
+fn on_each(place: &Place, state: &State, numbers: &[u16], text: &str) -> Vec<(u16, Result<String, LabError>)> {
+    let living = label::find(place.id());
+    let workers = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(numbers.len()) {
+            scope.spawn(|| {
+                while let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = on_one(place, state, &living, *number, text);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(*number, outcome);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+}
+
+fn on_one(place: &Place, state: &State, living: &[label::Labelled], number: u16, text: &str) -> Result<String, LabError> {
+    let out = inside::script(place, state, living, number, text, SECONDS)?;
+    let last = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().lines().last().unwrap_or("").to_owned();
+    if out.status.success() {
+        return Ok(last(&out.stdout));
+    }
+    let said = Some(last(&out.stderr)).filter(|said| !said.is_empty()).unwrap_or_else(|| out.status.to_string());
+    Err(LabError::Program { doing: format!("the script on {}", name(number)), said })
+}
