@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{exec, history, journal, lab, note, steps, timeline};
-use crate::cli::{exec, history, hosts, lab, lint, list, timeline};
+use crate::cli::{close, demo, exec, history, hosts, journal, lab, lint, list, note, run, steps, timeline};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -71,6 +70,12 @@ pub enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Preview, confirm and run a runbook on hosts
+    Run(run::Args),
+    /// Close what a run left open
+    Close(close::Args),
+    /// The main job on a practice fleet: break it, preview, run, prove, tell
+    Demo(demo::Args),
     /// Run one command on many hosts
     Exec(exec::Args),
     /// List the runbooks

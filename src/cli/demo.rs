@@ -1,0 +1,156 @@
+//! `runbook demo`: the main job on a fresh machine. Fleet up, fault in, preview, run, proof, timeline, fleet down.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::cli::failure::Failure;
+use crate::cli::run;
+use crate::cli::settings::Settings;
+use crate::cli::timeline;
+use crate::model::hostset::fold;
+use crate::model::id::HostName;
+use crate::model::outcome::Outcome;
+use crate::model::visible::visible;
+use crate::state::run::{HostState, RunState, UnitState};
+
+/// The fault that is put in and the runbook that takes it out have the same name.
+const INCIDENT: &str = "restart-loop";
+
+/// Arguments of `runbook demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How many hosts the practice fleet has
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=30))]
+    pub hosts: u16,
+    /// Leave the fleet up afterwards
+    #[arg(long)]
+    pub keep: bool,
+    /// Where the practice fleet lives
+    #[arg(long, value_name = "DIR", default_value = ".lab")]
+    pub dir: PathBuf,
+    /// The second number of the fleet's loopback addresses
+    #[arg(long, value_name = "N", default_value_t = 77, hide = true)]
+    pub network: u8,
+}
+
+/// Does it.
+pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
+    let begun = Instant::now();
+    let lab = Lab { dir: &args.dir, network: args.network };
+    let played = play(args, settings, &lab);
+    let down = if args.keep { Ok(()) } else { lab.run(&["down"]) };
+    let code = played?;
+    down?;
+    let fate = if args.keep { "the fleet stays up: runbook lab status, runbook lab down" } else { "nothing is left of the fleet" };
+    say(&format!("done in {}; {fate}", seconds(begun.elapsed())));
+    Ok(code)
+}
+
+fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> {
+    let hosts = args.hosts.to_string();
+    say(&format!("1/6 a practice fleet of {hosts}: real sshd, real PM2, a namespace each"));
+    lab.run(&["up", "--hosts", &hosts])?;
+    say("2/6 the incident: a second PM2 app fights for port 3000 on every host");
+    lab.run(&["fault", INCIDENT])?;
+    let mut settings = settings.clone();
+    settings.inventory = args.dir.join("inventory.toml");
+    settings.state_dir = args.dir.join("state");
+    say(&format!("3/6 preview: runbook run {INCIDENT} --hosts all --dry-run"));
+    run::execute(&job(true, args.hosts), &settings)?;
+    say(&format!("4/6 the run: runbook run {INCIDENT} --hosts all --confirm '{INCIDENT} {hosts}'"));
+    let ran = run::execute(&job(false, args.hosts), &settings)?;
+    if let Some(state) = &ran.state {
+        say("5/6 what was measured");
+        measured(state);
+    }
+    say(&format!("6/6 the timeline: runbook timeline {}", ran.run));
+    timeline::run(&timeline::Args::of(ran.run.as_str()), &settings)?;
+    Ok(ran.code)
+}
+
+fn job(dry_run: bool, hosts: u16) -> run::Args {
+    run::Args {
+        name: INCIDENT.to_owned(),
+        hosts: "all".to_owned(),
+        limit: Vec::new(),
+        exclude: Vec::new(),
+        dry_run,
+        detailed_exitcode: false,
+        yes: true,
+        confirm: Some(format!("{INCIDENT} {hosts}")),
+        set: Vec::new(),
+        forks: 50,
+        batch: Vec::new(),
+        max_fail: None,
+        expect_hosts: Some(usize::from(hosts)),
+        ticket: Some("demo".to_owned()),
+    }
+}
+
+fn say(line: &str) {
+    println!("\n=== {line}");
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
+}
+
+struct Lab<'a> {
+    dir: &'a Path,
+    network: u8,
+}
+
+impl Lab<'_> {
+    fn run(&self, what: &[&str]) -> Result<(), Failure> {
+        let own = std::env::current_exe().map_err(|error| Failure::new(70, format!("this program cannot find itself: {error}")))?;
+        let status = Command::new(own)
+            .arg("lab")
+            .args(what)
+            .arg("--dir")
+            .arg(self.dir)
+            .args(["--network", &self.network.to_string()])
+            .status()
+            .map_err(|error| Failure::new(70, format!("the lab could not be started: {error}")))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::new(1, format!("`runbook lab {}` failed: {status}", what.join(" "))).hint("runbook lab status"))
+    }
+}
+
+/// Per host: the loop before, what was changed, the proof after. Read from the run's own record.
+fn measured(state: &RunState) {
+    for host in &state.order {
+        let Some(of) = state.hosts.get(host) else { continue };
+        println!("{host}");
+        line("before", of, "loop", |unit| unit.first_note.as_ref().map(|note| note.summary.clone()));
+        for (step, unit) in &of.units {
+            if unit.outcome == Some(Outcome::Changed) {
+                println!("  changed  {step}: {}", visible(&unit.effects.join("; ")));
+            }
+        }
+        for step in ["one-process", "held", "answers", "still-fine"] {
+            line("after", of, step, |unit| {
+                let outcome = unit.outcome?;
+                unit.note.as_ref().map(|note| format!("{outcome}: {}", note.summary))
+            });
+        }
+    }
+    let fine: Vec<HostName> = state.hosts.iter().filter(|(_, of)| proven(of)).map(|(name, _)| name.clone()).collect();
+    if !fine.is_empty() {
+        println!("proven on {} ({} of {})", fold(&fine), fine.len(), state.hosts.len());
+    }
+}
+
+fn line(what: &str, of: &HostState, step: &str, tell: impl Fn(&UnitState) -> Option<String>) {
+    let unit = of.units.iter().find(|(id, _)| id.as_str() == step).map(|(_, unit)| unit);
+    if let Some(text) = unit.and_then(tell) {
+        println!("  {what:8} {step}: {}", visible(&text));
+    }
+}
+
+fn proven(of: &HostState) -> bool {
+    let held = |step: &str| of.units.iter().any(|(id, unit)| id.as_str() == step && unit.outcome == Some(Outcome::Ok));
+    ["one-process", "held", "answers", "still-fine"].iter().all(|step| held(step))
+}

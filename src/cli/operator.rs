@@ -1,0 +1,140 @@
+//! The person at the keyboard and the signals: both become orders to the engine.
+
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+
+use crate::engine::report::Reporter;
+use crate::model::control::Control;
+use crate::model::event::{Event, EventKind};
+
+/// A signal within this time of the last one is the same press, delivered twice.
+const DEBOUNCE: Duration = Duration::from_millis(500);
+
+/// Who answers when the plan is to be confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Consent {
+    /// A flag has answered before the start.
+    Flag,
+    /// The terminal is asked.
+    Ask,
+}
+
+/// Answers `confirm.asked`: from a flag at once, else from the terminal, on a thread of its own.
+pub struct Prompter {
+    consent: Consent,
+    by: String,
+    to: mpsc::Sender<Control>,
+}
+
+impl Prompter {
+    /// A prompter that sends its answer to `to`.
+    pub fn new(consent: Consent, by: String, to: mpsc::Sender<Control>) -> Self {
+        Self { consent, by, to }
+    }
+}
+
+impl Reporter for Prompter {
+    fn on(&mut self, event: &Event) -> io::Result<()> {
+        let EventKind::ConfirmAsked { phrase, why } = &event.kind else { return Ok(()) };
+        let (by, to) = (self.by.clone(), self.to.clone());
+        match self.consent {
+            Consent::Flag => answer(&to, Control::Confirm { by, via: "flag".to_owned() }),
+            Consent::Ask => {
+                let (phrase, why) = (phrase.clone(), why.clone());
+                // a thread that waits for a line cannot be ended; it must not be one that anybody waits for
+                thread::spawn(move || {
+                    let order = match ask(phrase.as_deref(), &why) {
+                        Ok(true) => Control::Confirm { by, via: "tty".to_owned() },
+                        Ok(false) => Control::Decline { reason: "not confirmed".to_owned() },
+                        Err(error) => Control::Decline { reason: format!("the terminal could not be read: {error}") },
+                    };
+                    answer(&to, order);
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn answer(to: &mpsc::Sender<Control>, order: Control) {
+    // the engine may have ended meanwhile; then nobody needs the answer
+    let _ = to.try_send(order);
+}
+
+fn ask(phrase: Option<&str>, why: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    match phrase {
+        Some(phrase) => write!(err, "     Confirm type \"{phrase}\" to go on ({why}): ")?,
+        None => write!(err, "     Confirm go on? ({why}) [y/N] ")?,
+    }
+    err.flush()?;
+    drop(err);
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    let line = line.trim();
+    Ok(phrase.map_or_else(|| matches!(line, "y" | "Y" | "yes"), |phrase| line == phrase))
+}
+
+/// The signals that were taken, and the way out after the third.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    leave: Arc<Notify>,
+    code: Arc<AtomicU8>,
+}
+
+impl Signals {
+    /// Turns Ctrl-C, SIGTERM and SIGHUP into orders: stop, then cancel, then leave.
+    pub fn listen(to: mpsc::Sender<Control>) -> io::Result<Self> {
+        let signals = Self::default();
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let taken = signals.clone();
+        tokio::spawn(async move {
+            let mut last: Option<Instant> = None;
+            let mut count = 0;
+            loop {
+                let (name, code) = tokio::select! {
+                    Some(()) = interrupt.recv() => ("Ctrl-C", 130),
+                    Some(()) = terminate.recv() => ("SIGTERM", 143),
+                    Some(()) = hangup.recv() => ("SIGHUP", 143),
+                    else => return,
+                };
+                if last.is_some_and(|at| at.elapsed() < DEBOUNCE) {
+                    continue;
+                }
+                last = Some(Instant::now());
+                count += 1;
+                taken.code.store(code, Ordering::SeqCst);
+                // a closed terminal is no reason not to stop
+                let _ = writeln!(io::stderr(), "{}", words(name, count));
+                match count {
+                    1 => answer(&to, Control::Stop { by: name.to_owned() }),
+                    2 => answer(&to, Control::Cancel { by: name.to_owned() }),
+                    _ => taken.leave.notify_one(),
+                }
+            }
+        });
+        Ok(signals)
+    }
+
+    /// Resolves when the third signal came: the exit code of a process that is leaving.
+    pub async fn leave(&self) -> u8 {
+        self.leave.notified().await;
+        self.code.load(Ordering::SeqCst)
+    }
+}
+
+fn words(name: &str, count: u32) -> String {
+    match count {
+        1 => format!("    Stopping by {name}: what runs may end, then what is open is closed; again: ends what runs"),
+        2 => format!("    Aborting by {name}: ending what runs on the hosts, then closing; again: leaves at once"),
+        _ => format!("     Leaving by {name}: the hosts are left as they are"),
+    }
+}
