@@ -1,7 +1,7 @@
 //! Where the journal lies: a directory that is ours alone, a file that is ours alone, nothing reached through a link.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,37 @@ pub fn file(path: &Path) -> Result<File, PlaceError> {
     Ok(file)
 }
 
+/// Makes or checks a database file that only its owner may read. It is never opened here while it could be in use: SQLite's
+/// locks belong to the process, and closing any other descriptor of the file would drop them.
+pub fn database(path: &Path) -> Result<(), PlaceError> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
+                // somebody else has just made it
+                Ok(_) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(io_error(path)(error.into())),
+            }
+        }
+        Err(error) => return Err(io_error(path)(error)),
+        Ok(_) => {}
+    }
+    let meta = std::fs::symlink_metadata(path).map_err(io_error(path))?;
+    if meta.file_type().is_symlink() {
+        return refuse(path, "is a symbolic link", None);
+    }
+    if !meta.is_file() {
+        return refuse(path, "is not a regular file", None);
+    }
+    check_owner(path, &meta)
+}
+
+/// The refusal of a file that is something else.
+pub fn not_a_journal(path: &Path) -> PlaceError {
+    let hint = Some("--state-dir with another directory, and keep this one".to_owned());
+    PlaceError::Unsafe { path: path.to_owned(), why: "is not a journal", hint }
+}
+
 fn check_owner(path: &Path, meta: &std::fs::Metadata) -> Result<(), PlaceError> {
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return refuse(path, "belongs to somebody else", Some("--state-dir with a directory of your own".to_owned()));
@@ -97,27 +128,4 @@ pub fn is_remote(path: &Path) -> bool {
         let magic = fs.f_type as u64 & 0xffff_ffff;
         REMOTE.contains(&magic)
     })
-}
-
-/// The schema's version and the application id as they stand in the first bytes of the file, read without SQLite so that
-/// nothing is touched. `None` for an empty file.
-pub fn header(file: &mut File, path: &Path) -> Result<Option<(u32, u32)>, PlaceError> {
-    let mut bytes = [0_u8; 100];
-    let mut length = 0;
-    while length < bytes.len() {
-        match file.read(&mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(io_error(path)(error)),
-        }
-    }
-    if length == 0 {
-        return Ok(None);
-    }
-    if length < bytes.len() || !bytes.starts_with(b"SQLite format 3\0") {
-        return refuse(path, "is not a journal", Some("--state-dir with another directory, and keep this one".to_owned()));
-    }
-    let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    Ok(Some((number(60), number(68))))
 }

@@ -1,9 +1,11 @@
 //! Opening the journal, creating runs, and handing out the writer.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::engine::log::LogError;
 use crate::journal::chain::{self, Hash};
@@ -14,6 +16,9 @@ use crate::journal::writer::{Appender, Tail, Writer};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 use crate::model::time::Timestamp;
+
+/// How long another process may keep the file to itself.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// The record of all runs.
 #[derive(Debug)]
@@ -109,20 +114,15 @@ impl Journal {
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         let dir = place::directory(dir)?;
         let path = dir.join("journal.db");
-        let mut file = place::file(&path)?;
-        let header = place::header(&mut file, &path)?;
-        drop(file);
-        if let Some((version, application)) = header {
-            check(&path, version, application)?;
-        }
+        place::database(&path)?;
+        let (version, application) = header(&path)?;
+        check(&path, version, application)?;
         let remote = place::is_remote(&dir);
         let mut connection = open_to_write(&path, remote)?;
         let sql = |source| JournalError::Sql { path: path.clone(), source };
         // the header may be older than what its log says
-        let version = schema::version(&connection).map_err(sql)?;
-        if version > schema::VERSION {
-            return Err(JournalError::Newer { path, found: version, known: schema::VERSION });
-        }
+        let (version, application) = identity(&connection).map_err(sql)?;
+        check(&path, version, application)?;
         if version < schema::VERSION {
             schema::migrate(&mut connection).map_err(sql)?;
         }
@@ -236,27 +236,74 @@ fn check(path: &Path, version: u32, application: u32) -> Result<(), JournalError
     }
 }
 
-fn open_to_write(path: &Path, remote: bool) -> Result<Connection, JournalError> {
-    let set_up = || -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        let wanted = if remote { "TRUNCATE" } else { "WAL" };
-        let mode: String = connection.pragma_update_and_check(None, "journal_mode", wanted, |row| row.get(0))?;
-        if !remote && mode != "wal" {
-            // without shared memory: slower, as safe
-            connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
-        }
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        Ok(connection)
+/// Version and application id; a file with tables and without either is somebody else's.
+fn identity(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
+    // all of one moment: another process may be making the tables
+    let connection = connection.unchecked_transaction()?;
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    let (version, application): (u32, u32) = (number("user_version")?, number("application_id")?);
+    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok((if tables > 0 { version.max(1) } else { version }, application))
+}
+
+/// Version and application id as the file itself has them, read in a way that touches nothing beside or in it.
+fn header(path: &Path) -> Result<(u32, u32), JournalError> {
+    let read = || -> rusqlite::Result<(u32, u32)> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(immutable(path), flags)?;
+        identity(&connection)
     };
-    set_up().map_err(|source| JournalError::Sql { path: path.to_owned(), source })
+    read().map_err(|source| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => place::not_a_journal(path).into(),
+        _ => JournalError::Sql { path: path.to_owned(), source },
+    })
+}
+
+/// The file as a URI that says that it does not change: no locks, no log.
+fn immutable(path: &Path) -> OsString {
+    let mut uri = b"file:".to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(*byte),
+            _ if byte.is_ascii_alphanumeric() => uri.push(*byte),
+            _ => uri.extend(format!("%{byte:02X}").bytes()),
+        }
+    }
+    uri.extend(b"?immutable=1");
+    OsString::from_vec(uri)
+}
+
+fn open_to_write(path: &Path, remote: bool) -> Result<Connection, JournalError> {
+    let begun = Instant::now();
+    loop {
+        match set_up(path, remote) {
+            // while another process makes or leaves the write-ahead log, SQLite does not wait by itself
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < BUSY => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => return result.map_err(|source| JournalError::Sql { path: path.to_owned(), source }),
+        }
+    }
+}
+
+fn set_up(path: &Path, remote: bool) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    let wanted = if remote { "TRUNCATE" } else { "WAL" };
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", wanted, |row| row.get(0))?;
+    if !remote && mode != "wal" {
+        // without shared memory: slower, as safe
+        connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
 }
 
 fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     Ok(connection)
 }

@@ -31,6 +31,7 @@ pub struct Live {
     running: ProgressBar,
     began: Instant,
     drawn: Option<Instant>,
+    shown: [String; 2],
     columns: usize,
 }
 
@@ -42,7 +43,7 @@ impl Live {
         let plain = || ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let line = |screen: &MultiProgress| screen.add(ProgressBar::new_spinner().with_style(plain()));
         let (bar, running) = (line(&screen), line(&screen));
-        Self { screen, bar, running, began: Instant::now(), drawn: None, columns }
+        Self { screen, bar, running, began: Instant::now(), drawn: None, shown: Default::default(), columns }
     }
 
     /// Draws, if it is time.
@@ -56,9 +57,14 @@ impl Live {
             return;
         }
         self.drawn = Some(now);
-        let [bar, running] = two_lines(state, wall_clock(), self.columns);
+        let lines = two_lines(state, wall_clock(), self.columns);
+        if lines == self.shown {
+            return;
+        }
+        let [bar, running] = lines.clone();
         self.bar.set_message(bar);
         self.running.set_message(running);
+        self.shown = lines;
     }
 
     /// Writes final lines with the live ones out of the way.

@@ -235,10 +235,14 @@ fn files_that_are_no_journal_are_left_alone() {
     let error = Journal::open(&state).unwrap_err();
     assert_eq!(error.to_string(), format!("{} is not a journal", file.canonicalize().unwrap().display()));
     fs::remove_file(&file).unwrap();
-    sql(&state, "CREATE TABLE theirs (x); PRAGMA application_id = 7; PRAGMA user_version = 1;");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let error = Journal::open(&state).unwrap_err();
-    assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
+    for theirs in ["CREATE TABLE theirs (x);", "PRAGMA application_id = 7; PRAGMA user_version = 1;"] {
+        sql(&state, theirs);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let before = fs::read(&file).unwrap();
+        let error = Journal::open(&state).unwrap_err();
+        assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
 }
 
 #[test]
@@ -369,4 +373,25 @@ fn the_first_disk_error_is_final() {
     let journal = Journal::open(&dir.path().join("state")).unwrap();
     let chain = journal.verify(&run_id("7f3a9c")).unwrap();
     assert_eq!((chain.events, chain.broken), (acknowledged, None));
+}
+
+#[test]
+fn several_may_open_a_new_journal_at_once() {
+    for _ in 0..10 {
+        let (_dir, state) = place();
+        let open = || {
+            let journal = Journal::open(&state)?;
+            let run = journal.new_run_id()?;
+            drop(create(&journal, &run));
+            journal.append_after(&run, Timestamp::from_millis(0), vec![closed("a")])
+        };
+        let results: Vec<Result<_, JournalError>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for result in results {
+            result.unwrap();
+        }
+        assert_eq!(Journal::open(&state).unwrap().runs(100).unwrap().len(), 6);
+    }
 }
