@@ -1,13 +1,14 @@
 //! `runbook close RUN`: closes what a run left open.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::cli::failure::Failure;
 use crate::cli::open;
+use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::close::{LeftOpen, close_all};
-use crate::journal::Journal;
-use crate::report;
+use crate::report::paint::Paint;
 use crate::state::run::RunState;
 use crate::world::{Fleet, FleetOptions};
 
@@ -20,31 +21,30 @@ pub struct Args {
 
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
-    let journal = Journal::open(&settings.state_dir)?;
-    let run = journal.find_run(&args.run)?;
-    let state = RunState::replay(&journal.events(&run)?);
+    let journal = open::journal(settings)?;
+    let run = open::run(&journal, &args.run)?;
+    // taken before the state is read: whoever else works on this run has ended, or this is refused
+    let log = journal.writer(&run).map_err(open::failed)?;
+    let state = RunState::replay(&journal.events(&run).map_err(open::failed)?);
     if state.open().is_empty() {
         println!("nothing is open in run {run}");
         return Ok(0);
     }
-    let plan = journal.plan(&run)?;
+    let plan = journal.plan(&run).map_err(open::failed)?;
     let left = LeftOpen {
         run: run.clone(),
         state,
         hosts: plan.lanes.into_iter().map(|lane| lane.host).collect(),
-        world: Arc::new(Fleet::new(FleetOptions::default())),
-        log: journal.writer(&run)?,
-        reporters: report::for_close(&settings.reporting()),
+        world: Arc::new(Fleet::new(FleetOptions::from_env())),
+        log,
+        reporters: vec![settings.reporter()],
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
+    let runtime = runtime()?;
     let state = runtime.block_on(close_all(left)).ok_or_else(|| Failure::new(70, "a part of this program failed"))?;
     if state.open().is_empty() {
         println!("nothing is open in run {run} any more");
         return Ok(0);
     }
-    open::print(&state, &run);
+    open::tell(&state, &run, &mut io::stderr(), Paint { color: settings.color });
     Ok(7)
 }

@@ -42,7 +42,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let down = if args.keep { Ok(()) } else { lab.run(&["down"]) };
     let code = played?;
     down?;
-    let fate = if args.keep { "the fleet stays up: runbook lab status, runbook lab down" } else { "nothing is left of the fleet" };
+    let fate =
+        if args.keep { "the fleet stays up: runbook lab status, runbook lab down" } else { "nothing is left of the fleet" };
     say(&format!("done in {}; {fate}", seconds(begun.elapsed())));
     Ok(code)
 }
@@ -65,7 +66,7 @@ fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> 
         measured(state);
     }
     say(&format!("6/6 the timeline: runbook timeline {}", ran.run));
-    timeline::run(&timeline::Args::of(ran.run.as_str()), &settings)?;
+    timeline::run(&timeline::Args { run: ran.run.to_string(), host: None, export: None }, &settings)?;
     Ok(ran.code)
 }
 
@@ -73,8 +74,8 @@ fn job(dry_run: bool, hosts: u16) -> run::Args {
     run::Args {
         name: INCIDENT.to_owned(),
         hosts: "all".to_owned(),
-        limit: Vec::new(),
-        exclude: Vec::new(),
+        limit: None,
+        exclude: None,
         dry_run,
         detailed_exitcode: false,
         yes: true,
@@ -103,7 +104,8 @@ struct Lab<'a> {
 
 impl Lab<'_> {
     fn run(&self, what: &[&str]) -> Result<(), Failure> {
-        let own = std::env::current_exe().map_err(|error| Failure::new(70, format!("this program cannot find itself: {error}")))?;
+        let own =
+            std::env::current_exe().map_err(|error| Failure::new(70, format!("this program cannot find itself: {error}")))?;
         let status = Command::new(own)
             .arg("lab")
             .args(what)

@@ -100,7 +100,8 @@ mod linux {
         };
         match &args.command {
             Action::Up { hosts, network, pm2, form } => {
-                let form = Wanted::from_str(form, true).map_err(|_| Failure::invalid("--form is auto, namespaces or loopback"))?;
+                let form =
+                    Wanted::from_str(form, true).map_err(|_| Failure::invalid("--form is auto, namespaces or loopback"))?;
                 let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form };
                 up(&wish, &mut tell).map_err(failure)?;
             }
@@ -148,9 +149,17 @@ mod linux {
             Form::Namespaces => "each host has namespaces of its own",
             Form::Loopback => "loopback form: one sshd a host as the current user, no namespaces",
         };
-        let mut text = format!("the lab is up: {form}\n\n{:<10} {:<18} {:<8} {:<10} {}\n", "HOST", "ADDRESS", "SSH", "SERVICE", "FAULTS");
+        let mut text =
+            format!("the lab is up: {form}\n\n{:<10} {:<18} {:<8} {:<10} {}\n", "HOST", "ADDRESS", "SSH", "SERVICE", "FAULTS");
         for host in &found.hosts {
-            let line = format!("{:<10} {:<18} {:<8} {:<10} {}", host.name, host.address, ssh_word(host), service_word(host), host.faults.join(" "));
+            let line = format!(
+                "{:<10} {:<18} {:<8} {:<10} {}",
+                host.name,
+                host.address,
+                ssh_word(host),
+                service_word(host),
+                host.faults.join(" ")
+            );
             text.push_str(line.trim_end());
             text.push('\n');
             if let Some(why) = &host.failed {

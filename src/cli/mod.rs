@@ -1,18 +1,22 @@
 //! The command line: arguments in, an exit code out. One file per command.
 
 pub mod args;
+pub mod close;
+pub mod demo;
 pub mod exec;
 pub mod failure;
 pub mod fleet;
 pub mod history;
+pub mod hosts;
 pub mod journal;
 pub mod lab;
-pub mod note;
-pub mod open;
-pub mod hosts;
 pub mod lint;
 pub mod list;
+pub mod note;
+pub mod open;
+pub mod operator;
 pub mod output;
+pub mod run;
 pub mod settings;
 pub mod steps;
 pub mod timeline;
@@ -53,6 +57,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     }
     let settings = Settings::new(&cli.global)?;
     match cli.command {
+        Command::Run(args) => run::run(&args, &settings),
+        Command::Close(args) => close::run(&args, &settings),
+        Command::Demo(args) => demo::run(&args, &settings),
         Command::Exec(args) => exec::run(&args, &settings),
         Command::List(args) => list::run(&args, &settings),
         Command::Lint(args) => lint::run(&args, &settings),

@@ -10,6 +10,7 @@ use crate::journal::store::{Journal, JournalError};
 use crate::model::id::RunId;
 use crate::report::end;
 use crate::report::paint::{Paint, Tone};
+use crate::state::run::RunState;
 
 /// The most items that are listed per run.
 const ITEMS: usize = 5;
@@ -64,4 +65,18 @@ pub fn warn_open(journal: &Journal, to: &mut dyn Write, paint: Paint) -> Result<
     // a warning that nobody can read is no reason not to work
     let _ = tell(to);
     Ok(())
+}
+
+/// Names everything that one run has left open, with the command that closes it.
+pub fn tell(state: &RunState, run: &RunId, to: &mut dyn Write, paint: Paint) {
+    let open = state.open();
+    if open.is_empty() {
+        return;
+    }
+    let written = paint.line(to, "LEFT OPEN", Tone::Warn, &format!("by run {run}")).and_then(|()| {
+        open.iter().take(ITEMS).try_for_each(|item| paint.under(to, &end::open_item(item)))?;
+        paint.under(to, &format!("close it: runbook close {run}"))
+    });
+    // nobody is left to tell where standard error is closed
+    let _ = written;
 }

@@ -1,24 +1,30 @@
 //! `runbook run NAME --hosts SEL`.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::cli::failure::Failure;
-use crate::cli::fleet;
+use crate::cli::fleet::{self, Choice};
+use crate::cli::note::who;
 use crate::cli::open;
 use crate::cli::operator::{Consent, Prompter, Signals};
 use crate::cli::settings::Settings;
+use crate::engine;
 use crate::engine::report::Reporter;
 use crate::engine::run::{EngineError, Setup};
-use crate::engine::{self};
-use crate::journal::Journal;
+use crate::journal::store::{Journal, NewRun};
+use crate::journal::writer::Writer;
 use crate::load::runbook as loader;
 use crate::model::id::RunId;
 use crate::model::outcome::Risk;
 use crate::model::plan::{BatchSize, Confirmation, Plan};
-use crate::plan::build::{Request, build};
-use crate::report;
+use crate::model::time::Timestamp;
+use crate::plan::build::{Kinds, Request, build};
+use crate::report::end;
+use crate::report::paint::Paint;
 use crate::state::run::RunState;
 use crate::steps;
 use crate::world::{Fleet, FleetOptions};
@@ -33,10 +39,10 @@ pub struct Args {
     pub hosts: String,
     /// Of these, only …
     #[arg(short, long, value_name = "SEL")]
-    pub limit: Vec<String>,
+    pub limit: Option<String>,
     /// Of these, not …
     #[arg(short = 'x', long, value_name = "SEL")]
-    pub exclude: Vec<String>,
+    pub exclude: Option<String>,
     /// Only look, and say what would be changed
     #[arg(long, alias = "check")]
     pub dry_run: bool,
@@ -88,55 +94,75 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
     let plan = plan(args, settings)?;
     let consent = consent(args, settings, &plan)?;
-    let journal = Journal::open(&settings.state_dir)?;
-    open::warn(&journal, settings)?;
-    let run = journal.create_run(&plan)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
-    let ran = runtime.block_on(drive(args, settings, plan, consent, &journal, run));
+    let journal = open::journal(settings)?;
+    open::warn_open(&journal, &mut io::stderr(), Paint { color: settings.color })?;
+    let (run, log) = record(&journal, &plan)?;
+    let runtime = runtime()?;
+    let ran = runtime.block_on(drive(Job { args, settings, plan, consent, journal: &journal, run, log }));
     // a prompt that still waits for a line must not hold the process
     runtime.shutdown_background();
     ran
 }
 
+/// The threads that everything asynchronous runs on.
+pub fn runtime() -> Result<Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Failure::new(70, format!("no threads to run on: {error}")))
+}
+
+fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
+    let run = journal.new_run_id().map_err(open::failed)?;
+    let text =
+        serde_json::to_string(plan).map_err(|error| Failure::new(70, format!("the plan cannot be written down: {error}")))?;
+    let started = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+    let new = NewRun { run: &run, started, runbook: plan.runbook.name.as_str(), selector: &plan.selector, plan: &text };
+    let log = journal.create_run(&new).map_err(open::failed)?;
+    Ok((run, log))
+}
+
 fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
-    let mut selector = args.hosts.clone();
-    for limit in &args.limit {
-        selector = format!("({selector}) & ({limit})");
-    }
-    for exclude in &args.exclude {
-        selector = format!("({selector}) & !({exclude})");
-    }
-    let (inventory, hosts) = fleet::select(settings, &selector)?;
+    let choice = Choice { hosts: &args.hosts, limit: args.limit.as_deref(), exclude: args.exclude.as_deref() };
+    let selector = choice.selector()?.text().to_owned();
+    let (inventory, hosts) = fleet::chosen(settings, choice)?;
     if let Some(expected) = args.expect_hosts.filter(|n| *n != hosts.len()) {
-        return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len())));
+        return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len()))
+            .hint(format!("runbook hosts '{selector}'")));
     }
-    let runbook = loader::find(&settings.runbooks, &args.name).map_err(|report| fleet::refused(report, settings))?;
-    let sets = args
-        .set
-        .iter()
-        .map(|set| match set.split_once('=') {
-            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-            None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", set.escape_debug()))),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let batches = args.batch.iter().map(|text| BatchSize::parse(text)).collect::<Result<Vec<_>, _>>().map_err(Failure::invalid)?;
+    let path = loader::find(&settings.runbooks, &args.name).map_err(|missing| {
+        let failure = Failure::invalid(missing.message);
+        missing.hint.into_iter().fold(failure, Failure::hint)
+    })?;
+    let runbook = loader::load(&path).map_err(|errors| fleet::unusable("the runbook", &errors))?;
+    let batches =
+        args.batch.iter().map(|text| BatchSize::parse(text)).collect::<Result<Vec<_>, _>>().map_err(Failure::invalid)?;
     let request = Request {
         runbook: &runbook,
         inventory: &inventory,
         hosts,
         selector,
-        sets,
+        sets: sets(&args.set)?,
         batches: (!batches.is_empty()).then_some(batches),
         max_failures: args.max_fail,
     };
-    build(&request, |kind| steps::kind(kind).map(|kind| kind.risk)).map_err(|errors| {
-        let mut failure = Failure::invalid(format!("`{}` cannot be planned for these hosts", args.name));
-        failure.details = errors.iter().map(ToString::to_string).collect();
-        failure
+    let kinds = Kinds {
+        risk: |kind| steps::kind(kind).map(|kind| kind.risk),
+        check: |kind, fields, context| steps::instantiate(kind, fields, context).and_then(Result::err).unwrap_or_default(),
+    };
+    build(&request, &kinds).map_err(|errors| {
+        let failure = Failure::invalid(format!("`{}` cannot be planned for these hosts", args.name));
+        errors.into_iter().fold(failure, |failure, error| {
+            let failure = failure.detail(error.message);
+            error.hint.into_iter().fold(failure, Failure::hint)
+        })
     })
+}
+
+fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let one = |set: &String| match set.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", set.escape_debug()))),
+    };
+    given.iter().map(one).collect()
 }
 
 /// Compares what was confirmed by flag with what is planned, before anything is contacted.
@@ -167,19 +193,24 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     }
 }
 
-async fn drive(
-    args: &Args,
-    settings: &Settings,
+/// A run that is about to start.
+struct Job<'a> {
+    args: &'a Args,
+    settings: &'a Settings,
     plan: Plan,
     consent: Consent,
-    journal: &Journal,
+    journal: &'a Journal,
     run: RunId,
-) -> Result<Ran, Failure> {
-    let by = fleet::who();
+    log: Writer,
+}
+
+async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
+    let Job { args, settings, plan, consent, journal, run, log } = job;
+    let by = who();
     let (to, control) = mpsc::channel(16);
-    let signals = Signals::listen(to.clone()).map_err(|error| Failure::new(70, format!("no signals: {error}")))?;
-    let mut reporters: Vec<Box<dyn Reporter>> = report::for_run(&settings.reporting());
-    reporters.push(Box::new(Prompter::new(consent, by.clone(), to)));
+    let signals =
+        Signals::listen(to.clone()).map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
+    let reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter(), Box::new(Prompter::new(consent, by.clone(), to))];
     let setup = Setup {
         run: run.clone(),
         plan: Arc::new(plan),
@@ -188,18 +219,19 @@ async fn drive(
         by,
         ticket: args.ticket.clone(),
         forks: args.forks,
-        world: Arc::new(Fleet::new(FleetOptions::default())),
-        log: journal.writer(&run)?,
+        world: Arc::new(Fleet::new(FleetOptions::from_env())),
+        log,
         control,
         reporters,
     };
-    let state = tokio::select! {
-        state = engine::run::run(setup) => state,
-        code = signals.leave() => return Ok(left(journal, run, code)),
+    let ended = tokio::select! {
+        ended = engine::run::run(setup) => ended,
+        code = signals.leave() => return left(journal, settings, run, code),
     };
-    match state {
+    match ended {
         Ok(state) => {
             let code = state.finished.as_ref().map_or(70, |finished| finished.exit_code);
+            tell_head(journal, settings, &run);
             Ok(Ran { run, code, state: Some(state) })
         }
         Err(error @ EngineError::Log(_)) => Err(Failure::new(9, error.to_string())
@@ -209,10 +241,23 @@ async fn drive(
     }
 }
 
-/// The third Ctrl-C: says what is open, from the record.
-fn left(journal: &Journal, run: RunId, code: u8) -> Ran {
-    if let Ok(events) = journal.events(&run) {
-        open::print(&RunState::replay(&events), &run);
+/// The length and head of the record, to be noted elsewhere.
+fn tell_head(journal: &Journal, settings: &Settings, run: &RunId) {
+    if let Ok(Some((events, head))) = journal.head(run) {
+        // a closed output is no failure of the run
+        let _ = end::record(&mut io::stdout(), Paint { color: settings.color }, events, &head);
     }
-    Ran { run, code, state: None }
+}
+
+/// The third Ctrl-C: says what is running and open, from the record.
+fn left(journal: &Journal, settings: &Settings, run: RunId, code: u8) -> Result<Ran, Failure> {
+    let state = RunState::replay(&journal.events(&run).map_err(open::failed)?);
+    let mut err = io::stderr();
+    for (host, of) in &state.hosts {
+        if let Some((step, _)) = &of.running {
+            let _ = writeln!(err, "     running {host} {step}");
+        }
+    }
+    open::tell(&state, &run, &mut err, Paint { color: settings.color });
+    Ok(Ran { run, code, state: None })
 }

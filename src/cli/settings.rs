@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use crate::cli::args::{Global, Progress, When};
 use crate::cli::failure::Failure;
+use crate::engine::report::Reporter;
+use crate::report::human::{Human, Options};
+use crate::report::lines::Lines;
 
 /// Decided once, at the start.
 #[derive(Debug, Clone)]
@@ -24,6 +27,10 @@ pub struct Settings {
     pub progress: bool,
     /// 0 to 2.
     pub verbose: u8,
+    /// Whether results are told to a person at a terminal rather than one line an event.
+    pub person: bool,
+    /// The columns of the terminal, where there is one.
+    pub columns: Option<usize>,
     /// Whether there is a terminal to ask on.
     pub can_ask: bool,
     /// Whether standard output is a terminal.
@@ -56,9 +63,24 @@ impl Settings {
             live,
             progress: global.progress != Progress::None,
             verbose: global.verbose,
+            person: matches!(global.progress, Progress::Bar)
+                || (stdout_terminal && !quiet_place && global.progress != Progress::Lines),
+            columns: crossterm::terminal::size().ok().filter(|_| stdout_terminal).map(|(columns, _)| usize::from(columns)),
             can_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             stdout_terminal,
         })
+    }
+}
+
+impl Settings {
+    /// Who tells a run to the one who started it: in words with two live lines on a terminal, one line an event elsewhere.
+    pub fn reporter(&self) -> Box<dyn Reporter> {
+        if self.person {
+            let options = Options { color: self.color, verbose: self.verbose, columns: self.columns, live: self.live };
+            Box::new(Human::new(std::io::stdout(), options))
+        } else {
+            Box::new(Lines::new(std::io::stdout(), self.verbose))
+        }
     }
 }
 

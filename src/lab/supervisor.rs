@@ -24,7 +24,7 @@ use crate::lab::facts::{APP_PORT, MOST_HOSTS, name};
 use crate::lab::init::{heard, ip};
 use crate::lab::label::{namespace_pids, start_time};
 use crate::lab::order::{
-    FleetSpec, Form, HostSpec, HostState, LONGEST, Order, Phase, Process, Said, STATE, State, Step, line, parse, socket_path,
+    FleetSpec, Form, HostSpec, HostState, LONGEST, Order, Phase, Process, STATE, Said, State, Step, line, parse, socket_path,
 };
 use crate::lab::place::Place;
 use crate::lab::relay;
@@ -189,7 +189,8 @@ impl Lab {
             self.control(number, Control::Stop).await;
         }
         for number in 1..=count {
-            let failed = self.state.borrow().hosts.iter().any(|host| host.number == number && matches!(host.phase, Phase::Failed(_)));
+            let failed =
+                self.state.borrow().hosts.iter().any(|host| host.number == number && matches!(host.phase, Phase::Failed(_)));
             let missing = !self.controls().contains_key(&number);
             if missing || failed {
                 let (sender, receiver) = mpsc::channel(4);
@@ -375,7 +376,8 @@ async fn start_is_ours(heard: &mut Heard) -> bool {
 }
 
 fn enter(network: &OwnedFd) -> Result<(), LabError> {
-    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).doing(|| "change the network namespace".to_owned())
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+        .doing(|| "change the network namespace".to_owned())
 }
 
 /// True once the lab is to stay; false when its starter is gone.
@@ -401,12 +403,16 @@ async fn expect<T>(heard: &mut Heard, limit: Duration, wanted: impl Fn(&Said) ->
                         }
                     }
                 },
-                Ok(None) => return Err(LabError::Program { doing: "its start".to_owned(), said: "its first process ended".to_owned() }),
+                Ok(None) => {
+                    return Err(LabError::Program { doing: "its start".to_owned(), said: "its first process ended".to_owned() });
+                }
                 Err(source) => return Err(LabError::Io { doing: "hear from the host".to_owned(), source }),
             }
         }
     };
-    timeout(limit, search).await.unwrap_or(Err(LabError::Late { what: "a step of its start".to_owned(), seconds: limit.as_secs() }))
+    timeout(limit, search)
+        .await
+        .unwrap_or(Err(LabError::Late { what: "a step of its start".to_owned(), seconds: limit.as_secs() }))
 }
 
 /// Waits for the end of a host.

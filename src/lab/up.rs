@@ -45,7 +45,10 @@ pub struct Wish {
 pub fn up(wish: &Wish, say: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     let begun = Instant::now();
     if wish.hosts == 0 || wish.hosts > MOST_HOSTS {
-        return Err(LabError::Invalid { what: format!("a lab has 1 to {MOST_HOSTS} hosts"), hint: "runbook lab up --hosts 6".to_owned() });
+        return Err(LabError::Invalid {
+            what: format!("a lab has 1 to {MOST_HOSTS} hosts"),
+            hint: "runbook lab up --hosts 6".to_owned(),
+        });
     }
     let place = Place::new(&wish.dir)?;
     place.make()?;
@@ -111,7 +114,8 @@ pub(crate) fn alive(place: &Place) -> Result<Option<State>, LabError> {
     // a file that is no state of ours says as much as none
     let Some(state) = place.read_json::<State>(STATE).ok().flatten() else { return Ok(None) };
     let living = label::find(place.id());
-    let supervised = |process: crate::lab::order::Process| living.iter().any(|found| found.pid == process.pid && found.start == process.start);
+    let supervised =
+        |process: crate::lab::order::Process| living.iter().any(|found| found.pid == process.pid && found.start == process.start);
     let alive = match state.form {
         Form::Namespaces => state.supervisor.is_some_and(supervised),
         Form::Loopback => !living.is_empty(),
@@ -123,9 +127,10 @@ fn choose(wanted: Wanted, say: &mut dyn FnMut(&str)) -> Result<Form, LabError> {
     match (wanted, if wanted == Wanted::Loopback { None } else { obstacle() }) {
         (Wanted::Loopback, _) => Ok(Form::Loopback),
         (_, None) => Ok(Form::Namespaces),
-        (Wanted::Namespaces, Some(why)) => {
-            Err(LabError::Invalid { what: format!("no namespaces here: {why}"), hint: "runbook lab up --form loopback".to_owned() })
-        }
+        (Wanted::Namespaces, Some(why)) => Err(LabError::Invalid {
+            what: format!("no namespaces here: {why}"),
+            hint: "runbook lab up --form loopback".to_owned(),
+        }),
         (Wanted::Auto, Some(why)) => {
             say(&format!("no namespaces here: {why}"));
             say("taking the loopback form: one sshd a host as the current user");
@@ -157,7 +162,8 @@ fn follow(place: &Place, hosts: u16, starting: Instant, say: &mut dyn FnMut(&str
                 return Err(LabError::Host { host: host.name.clone(), why: why.clone(), log });
             }
         }
-        let with = |phases: &[Phase]| state.hosts.iter().filter(|host| phases.contains(&host.phase)).count() == usize::from(hosts);
+        let with =
+            |phases: &[Phase]| state.hosts.iter().filter(|host| phases.contains(&host.phase)).count() == usize::from(hosts);
         if !*ssh_told && with(&[Phase::Ssh, Phase::Up]) {
             *ssh_told = true;
             say(&format!("sshd answers on every host after {}", seconds(starting)));

@@ -19,5 +19,5 @@ pub mod step;
 pub mod template;
 pub mod time;
 pub mod vars;
-pub mod when;
 pub mod visible;
+pub mod when;

@@ -75,9 +75,9 @@ mod tests {
     use super::{ENTRY, PM2_ENV, project};
 
     const SAMPLES: [&str; 3] = [
-        include_str!("../../tests/cases/samples/dup-port-errored.rpc.json"),
-        include_str!("../../tests/cases/samples/ok-cluster.rpc.json"),
-        include_str!("../../tests/cases/samples/missing-cwd.rpc.json"),
+        include_str!("../../tests/cases/samples/raw/dup-port-errored.rpc.json"),
+        include_str!("../../tests/cases/samples/raw/ok-cluster.rpc.json"),
+        include_str!("../../tests/cases/samples/raw/missing-cwd.rpc.json"),
     ];
 
     fn leaves(value: &Value, path: &str, into: &mut BTreeSet<String>) {

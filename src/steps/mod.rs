@@ -1,15 +1,15 @@
 //! The kinds of steps: one file each, one line here each.
 
-mod command;
-mod exec;
-mod http;
-mod kill_switch;
+pub mod command;
+pub mod exec;
+pub mod http;
+pub mod kill_switch;
 mod pm2;
 mod pm2_act;
 mod pm2_daemon;
 mod pm2_look;
 mod port;
-mod require;
+pub mod require;
 mod rivals;
 mod single_process;
 
