@@ -4,6 +4,7 @@ mod pm2;
 mod pm2_act;
 mod pm2_daemon;
 mod pm2_look;
+mod pm2_verb;
 mod port;
 mod rivals;
 mod single_process;
