@@ -3,6 +3,8 @@
 //!
 //! A part that the host cannot tell is an error only for whoever needs it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::model::op::{Exit, Op, Reply, Shell};
@@ -31,6 +33,8 @@ pub struct HostView {
     pub real: Option<String>,
     /// The acting user's home: what `~/` stands for.
     pub base: String,
+    /// How long the host is up, in seconds, and its clock ticks in a second, where it tells.
+    pub uptime: Option<(f64, f64)>,
     /// Processes.
     pub procs: ProcTable,
     /// Listening TCP sockets, or why they cannot be told.
@@ -161,6 +165,7 @@ impl HostView {
             listeners: parse_sockets(&sock)?,
             dump: parse_dump(&dump)?,
             cli: field(&cli, "path ").map(|path| (clean(path), field(&cli, "version ").filter(|v| !v.is_empty()).map(clean))),
+            uptime: uptime(&head),
             home,
             real,
             procs,
@@ -173,6 +178,12 @@ impl HostView {
     /// The God daemons of this PM2_HOME.
     pub fn ours(&self) -> Result<Vec<&Daemon>, Unreadable> {
         Ok(self.daemons.as_ref().map_err(Clone::clone)?.iter().filter(|daemon| daemon.ours).collect())
+    }
+
+    /// How long a process that started at this tick has lived, by the host's own clock.
+    pub fn age(&self, start: u64) -> Option<Duration> {
+        let (uptime, hz) = self.uptime?;
+        Duration::try_from_secs_f64(uptime - start as f64 / hz).ok()
     }
 
     /// Whether `home` names this PM2_HOME.
@@ -199,6 +210,11 @@ fn missing(line: &str) -> Unreadable {
 
 fn field<'t>(lines: &[&'t str], tag: &str) -> Option<&'t str> {
     lines.iter().find_map(|line| line.strip_prefix(tag))
+}
+
+fn uptime(head: &[&str]) -> Option<(f64, f64)> {
+    let number = |tag| field(head, tag).and_then(|text| text.parse::<f64>().ok()).filter(|n| n.is_finite() && *n > 0.0);
+    number("uptime ").zip(number("hz "))
 }
 
 fn need<'t>(lines: &[&'t str], tag: &str) -> Result<&'t str, Unreadable> {
@@ -344,6 +360,8 @@ mod tests {
         let Dump::Apps(saved) = &view.dump else { panic!("whole") };
         assert_eq!(saved.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["proxy-service", "backend"]);
         assert_eq!(view.socket.listening, Some(1));
+        let ages: Vec<u64> = view.procs.iter().filter_map(|p| view.age(p.start)).map(|age| age.as_secs()).collect();
+        assert_eq!(ages.iter().max(), Some(&2), "seconds, by the host's clock");
         assert_eq!(view.absolute("~/proxy-service/"), "/home/app/proxy-service");
     }
 

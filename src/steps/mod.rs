@@ -8,6 +8,7 @@ mod pm2;
 mod pm2_act;
 mod pm2_daemon;
 mod pm2_look;
+mod pm2_verb;
 mod port;
 pub mod require;
 mod rivals;

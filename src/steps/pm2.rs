@@ -21,6 +21,9 @@ use crate::steps::pm2_look::{Seen, Wanted, describe, holder_hint, pm2_home, prob
 use crate::steps::rivals::{family, port_of};
 use crate::steps::{Class, Key, Kind, Parsed};
 
+/// What saving does, as an effect.
+pub(crate) const SAVED: &str = "save pm2's list; the former one is kept in dump.pm2.before-runbook";
+
 const RELEASE: &str = "case $START_CWD in \"~\") c=$HOME ;; \"~/\"*) c=$HOME/${START_CWD#??} ;; *) c=$START_CWD ;; esac
 case $CONFIG in \"~/\"*) f=$HOME/${CONFIG#??} ;; /*) f=$CONFIG ;; *) f=$c/$CONFIG ;; esac
 if [ -d \"$c\" ] && [ -x \"$c\" ] && [ -r \"$f\" ]; then echo ready; elif [ -d \"$c\" ] && [ -x \"$c\" ]; then echo no-config; else echo no-cwd; fi";
@@ -36,8 +39,9 @@ pub(crate) const KIND: Kind = Kind {
             another port or listens on one, nor one that shares only the directory. `running`: a stopped or errored entry is \
             restarted by id, an app that PM2 does not have is started with `pm2 start CONFIG --only NAME`. dump.pm2 is first \
             copied to dump.pm2.before-runbook; pm2 save follows and is compared with the live list. Afterwards the holder must \
-            have the same process, and every other app that was steady the same pid and namespace. Only `running` of a stopped \
-            entry can be undone by itself; a deleted entry is to be started anew by hand. Never `all`, never --update-env.",
+            have the same process, and every other app that was steady the same pid and namespace. `stopped`, `absent`, `restarted` \
+            and `reloaded` do so to the entries of that name, by id. Starting a stopped entry and stopping one can be undone; \
+            a deleted entry is to be started anew by hand. Never `all`, never --update-env.",
     verdicts: &[
         ("clean", "no entry fights with the app"),
         ("duplicates", "entries fight with the app, or are not gone yet"),
@@ -48,14 +52,13 @@ pub(crate) const KIND: Kind = Kind {
         ("starting", "it is on its way"),
         ("not-listening", "it runs and does not listen on its port"),
         ("absent", "PM2 has no such entry"),
+        ("present", "PM2 has the entry that should be absent"),
+        ("due", "it has not been restarted by this step yet"),
+        ("restarted", "it runs in a process that started after the step began"),
         ("not-saved", "dump.pm2 is not what PM2 has"),
     ],
     keys: &[
-        Key {
-            name: "ensure",
-            required: true,
-            about: "no-duplicates or running (stopped, absent, restarted, reloaded: not built yet)",
-        },
+        Key { name: "ensure", required: true, about: "no-duplicates, running, stopped, absent, restarted or reloaded" },
         Key { name: "app", required: true, about: "the app's name in PM2" },
         Key { name: "namespace", required: false, about: "its namespace; default: any" },
         Key { name: "cwd", required: false, about: "its directory; default: any" },
@@ -82,13 +85,6 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
     if fields.value("ensure").is_none() {
         fields.error("ensure", "`ensure` is missing", Some("add ensure = \"running\"".to_owned()));
     }
-    if let Some(word @ ("stopped" | "absent" | "restarted" | "reloaded")) = ensure {
-        fields.error(
-            "ensure",
-            format!("`ensure = \"{word}\"` is not built yet"),
-            Some("one of: no-duplicates, running".to_owned()),
-        );
-    }
     if replace {
         fields.error(
             "replace_holder",
@@ -109,7 +105,14 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
     }
     let start = only.zip(cwd.clone()).map(|((config, only), cwd)| Start { cwd, config, only, namespace: namespace.clone() });
     let step = app.zip(ensure).map(|(app, ensure)| {
-        let ensure = if ensure == "running" { Ensure::Running } else { Ensure::NoDuplicates };
+        let ensure = match ensure {
+            "no-duplicates" => Ensure::NoDuplicates,
+            "stopped" => Ensure::Done(Verb::Stop),
+            "absent" => Ensure::Done(Verb::Delete),
+            "restarted" => Ensure::Done(Verb::Restart),
+            "reloaded" => Ensure::Done(Verb::Reload),
+            _ => Ensure::Running,
+        };
         Arc::new(Pm2 { ensure, wanted: Wanted { app, namespace, cwd }, port, start, save, home }) as Arc<dyn Step>
     });
     fields.finish(step)
@@ -124,16 +127,18 @@ fn is_plain(name: &str) -> bool {
 enum Ensure {
     NoDuplicates,
     Running,
+    /// The entries are to be stopped, deleted, restarted or reloaded, by id.
+    Done(Verb),
 }
 
 #[derive(Debug)]
-struct Pm2 {
+pub(crate) struct Pm2 {
     ensure: Ensure,
     wanted: Wanted,
-    port: Option<u16>,
+    pub(crate) port: Option<u16>,
     start: Option<Start>,
-    save: bool,
-    home: String,
+    pub(crate) save: bool,
+    pub(crate) home: String,
 }
 
 impl Step for Pm2 {
@@ -164,6 +169,8 @@ impl Step for Pm2 {
         match (self.ensure, evidence.acted) {
             (Ensure::NoDuplicates, None) => place.duplicates(),
             (Ensure::NoDuplicates, Some(acted)) => place.after_delete(evidence, acted),
+            (Ensure::Done(verb), None) => place.verb(verb),
+            (Ensure::Done(verb), Some(acted)) => place.after_verb(verb, evidence, acted),
             (Ensure::Running, None) => place.running(look.replies.get(2)),
             (Ensure::Running, Some(acted)) => place.after_start(evidence, acted),
         }
@@ -175,25 +182,25 @@ impl Step for Pm2 {
 }
 
 /// One look at the app and its port.
-struct Place<'a> {
-    step: &'a Pm2,
+pub(crate) struct Place<'a> {
+    pub(crate) step: &'a Pm2,
     seen: &'a Seen,
-    apps: &'a [Pm2App],
+    pub(crate) apps: &'a [Pm2App],
     port: Option<u16>,
     holders: &'a [Holder],
 }
 
 impl Place<'_> {
-    fn wanted(&self) -> Vec<&Pm2App> {
+    pub(crate) fn wanted(&self) -> Vec<&Pm2App> {
         self.apps.iter().filter(|app| self.step.wanted.is(app, &self.seen.view)).collect()
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         clean(&self.step.wanted.app)
     }
 
     /// The first holder of the port who is not the wanted app.
-    fn stranger(&self) -> Result<Option<Finding>, Unreadable> {
+    pub(crate) fn stranger(&self) -> Result<Option<Finding>, Unreadable> {
         let Some(port) = self.port else { return Ok(None) };
         let wanted = self.wanted();
         for holder in self.holders {
@@ -243,7 +250,7 @@ impl Place<'_> {
             losers.iter().map(|(app, why)| format!("delete pm2 entry {} ({why}, does not hold :{port})", clean(&app.title())));
         let mut effects: Vec<String> = effects.collect();
         if self.step.save {
-            effects.push("save pm2's list; the former one is kept in dump.pm2.before-runbook".to_owned());
+            effects.push(SAVED.to_owned());
         }
         let names: Vec<String> = losers.iter().map(|(app, _)| clean(&app.title())).collect();
         let why = Note::new(
@@ -296,7 +303,7 @@ impl Place<'_> {
     }
 
     /// What must be true after every change: the others as they were, the list saved.
-    fn after(
+    pub(crate) fn after(
         &self,
         evidence: &Evidence<'_>,
         acted: &Acted,
@@ -350,7 +357,7 @@ impl Place<'_> {
     }
 
     /// Whether the app runs: the note is `running` only if all of it does.
-    fn state(&self, wanted: &[&Pm2App]) -> Note {
+    pub(crate) fn state(&self, wanted: &[&Pm2App]) -> Note {
         for app in wanted {
             let title = clean(&app.title());
             let (word, line) = match (&app.status, app.pid) {
@@ -400,7 +407,7 @@ impl Place<'_> {
             .collect();
         let mut effects: Vec<String> = down.iter().map(|app| format!("restart pm2 entry {}", clean(&app.title()))).collect();
         if self.step.save {
-            effects.push("save pm2's list; the former one is kept in dump.pm2.before-runbook".to_owned());
+            effects.push(SAVED.to_owned());
         }
         let stopped: Vec<&Pm2App> = down.iter().copied().filter(|app| app.status == Status::Stopped).collect();
         Change {
@@ -442,7 +449,7 @@ impl Place<'_> {
         }
         let mut effects = vec![format!("start {} from {} in {}", self.name(), clean(&start_with.config), clean(&start_with.cwd))];
         if self.step.save {
-            effects.push("save pm2's list; the former one is kept in dump.pm2.before-runbook".to_owned());
+            effects.push(SAVED.to_owned());
         }
         Ok(Verdict::Change(Box::new(Change {
             why: Note::new("absent", format!("PM2 has no entry {}", self.name())),

@@ -18,14 +18,16 @@ const SCRIPT: &str = include_str!("pm2_act.sh");
 pub(crate) enum Verb {
     Delete,
     Restart,
+    Reload,
     Stop,
 }
 
 impl Verb {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Verb::Delete => "delete",
             Verb::Restart => "restart",
+            Verb::Reload => "reload",
             Verb::Stop => "stop",
         }
     }
@@ -34,6 +36,7 @@ impl Verb {
         match self {
             Verb::Delete => "pm2 delete by id",
             Verb::Restart => "pm2 restart by id",
+            Verb::Reload => "pm2 reload by id",
             Verb::Stop => "pm2 stop by id",
         }
     }
@@ -143,13 +146,19 @@ pub(crate) fn before(evidence: &Evidence<'_>, acted: &Acted) -> Result<(Seen, Se
     Ok((first, last))
 }
 
-/// An app that was not meant and was steady before, and is not the same any more.
+/// A process younger than this may be one of a slow loop that two looks did not catch.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// An app that was not meant and was steady before, and is not the same any more. Steady: the same process in all looks
+/// before, and never restarted or settled since.
 pub(crate) fn disturbed(first: &Seen, last: &Seen, now: &Seen, meant: impl Fn(&Pm2App) -> bool) -> Option<String> {
     let list = |seen: &'_ Seen| seen.apps.clone().unwrap_or_default();
     let (first, now) = (list(first), list(now));
     let same = |one: &Pm2App, other: &Pm2App| one.pm_id == other.pm_id && one.name == other.name;
     list(last).iter().filter(|app| !meant(app) && app.pid.is_some()).find_map(|app| {
-        let steady = first.iter().any(|old| same(old, app) && old.pid == app.pid && old.restarts == app.restarts);
+        let proc = app.pid.and_then(|pid| last.view.procs.get(pid));
+        let settled = app.restarts == 0 || proc.and_then(|proc| last.view.age(proc.start)).is_some_and(|age| age >= SETTLED);
+        let steady = settled && first.iter().any(|old| same(old, app) && old.pid == app.pid && old.restarts == app.restarts);
         let kept = now.iter().any(|new| same(new, app) && new.pid == app.pid && new.namespace == app.namespace);
         (steady && !kept).then(|| format!("{} had pid {} and was not meant", clean(&app.title()), app.pid.unwrap_or_default()))
     })

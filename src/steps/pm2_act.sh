@@ -1,5 +1,5 @@
 # Changes one entry of PM2, or starts one app, and saves the list. Every guard comes before the first pm2 command.
-# In: PM2_HOME_DIR VERB=delete|restart|stop|start APP_NAME BACKUP SAVE=yes|no; by id: APP_ID ENTRY_CWD ENTRY_SCRIPT; start: START_CWD CONFIG NAMESPACE
+# In: PM2_HOME_DIR VERB=delete|restart|reload|stop|start APP_NAME BACKUP SAVE=yes|no; by id: APP_ID ENTRY_CWD ENTRY_SCRIPT; start: START_CWD CONFIG NAMESPACE
 (
 LC_ALL=C; NO_COLOR=1; export LC_ALL NO_COLOR
 fail() { code=$1; shift; printf 'runbook: %s\n' "$*" >&2; exit "$code"; }
@@ -36,9 +36,9 @@ there() { # a directory that can be entered and a script that can be read, or a 
 }
 
 case $VERB in
-  delete|restart|stop)
+  delete|restart|reload|stop)
     case $APP_ID in ''|*[!0-9]*) fail 94 "the id is no number" ;; esac
-    [ "$VERB" != restart ] || there "$ENTRY_CWD" "$ENTRY_SCRIPT"
+    case $VERB in restart|reload) there "$ENTRY_CWD" "$ENTRY_SCRIPT" ;; esac
     ids=$(run 20 id "$APP_NAME" | tr '\n' ' ' | sed 's/.*\[//; s/\].*//; s/,/ /g')
     case " $ids " in *" $APP_ID "*) ;; *) fail 94 "entry $APP_ID is not $APP_NAME any more" ;; esac ;;
   start)

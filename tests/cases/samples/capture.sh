@@ -49,6 +49,11 @@ case $1 in
 import socket,time
 s=socket.socket(); s.bind(('0.0.0.0',3999)); s.listen(); time.sleep(0.1)"
     echo 'throw 1' >/home/app/proxy-service/server.js; pm2 restart 0; sleep 5; snap errored; sleep 2.5; snap errored-2 ;;
+  verbs) base; snap verbs; E="ENTRY_CWD=/home/app/proxy-service ENTRY_SCRIPT=/home/app/proxy-service/server.js"
+    act restart APP_ID=0 APP_NAME=proxy-service $E; sleep 1.5; snap verbs-restarted; act stop APP_ID=0 APP_NAME=proxy-service; sleep 0.5; snap verbs-stopped
+    act delete APP_ID=0 APP_NAME=proxy-service; sleep 0.5; snap verbs-deleted ;;
+  reload) start proxy-service proxy-service 3000 -i 2; pm2 save; sleep 2; snap reload; E="ENTRY_CWD=/home/app/proxy-service ENTRY_SCRIPT=/home/app/proxy-service/server.js"
+    act reload APP_ID=0 APP_NAME=proxy-service $E SAVE=no; act reload APP_ID=1 APP_NAME=proxy-service $E; sleep 1.5; snap reload-done ;;
   stopped) base; pm2 stop 0; sleep 0.5; snap stopped; sleep 2.5; snap stopped-2; act restart APP_ID=0 APP_NAME=proxy-service ENTRY_CWD=/home/app/proxy-service ENTRY_SCRIPT=/home/app/proxy-service/server.js; sleep 1.5; snap stopped-started; sleep 2.5; snap stopped-started-2 ;;
   absent) start backend backend 3001; sleep 1; snap absent; sleep 1; echo 'module.exports={apps:[{name:"proxy-service",script:"server.js",env:{PORT:3000}},{name:"other",script:"server.js"}]}' >/home/app/proxy-service/ecosystem.config.js
     act start APP_NAME=proxy-service START_CWD='~/proxy-service' CONFIG=ecosystem.config.js NAMESPACE=; sleep 1.5; snap absent-started ;;
