@@ -1,1 +1,4 @@
 //! What tests share: fleets of sshd, labs, exact output.
+
+pub(crate) mod server;
+pub(crate) mod sshd;
