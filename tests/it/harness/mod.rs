@@ -1,3 +1,5 @@
 //! What tests share: fleets of sshd, labs, exact output.
 
 pub mod world;
+pub(crate) mod server;
+pub(crate) mod sshd;

@@ -1,0 +1,188 @@
+//! An SSH server in this process, for what a real one cannot be made to do. It runs what it is asked to with the real
+//! `/bin/sh`, and misbehaves in one chosen way.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
+use russh::keys::{PrivateKey, PublicKey};
+use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
+use russh::{Channel, ChannelId};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::process::{ChildStdin, Command};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// What the server does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vice {
+    /// Nothing.
+    None,
+    /// Closes channels without a status.
+    NoStatus,
+    /// Refuses to execute anything.
+    RefuseExec,
+    /// Never answers the request to execute.
+    MuteExec,
+    /// Opens channels to the client.
+    OpensChannels,
+    /// Refuses every channel after the first.
+    OneChannel,
+}
+
+/// A running server; it ends with the value.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) host_key: String,
+    /// What became of the channels the server opened, one word each.
+    pub(crate) opened: mpsc::UnboundedReceiver<String>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    pub(crate) async fn start(vice: Vice) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&[7; 32]));
+        let key = PrivateKey::new(pair, "").expect("a key");
+        let host_key = public(key.public_key());
+        let (tell, opened) = mpsc::unbounded_channel();
+        let config = Arc::new(Config { keys: vec![key], auth_rejection_time: Duration::ZERO, ..Config::default() });
+        let task = tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let peer = Peer { vice, tell: tell.clone(), channels: 0, stdin: Vec::new() };
+                let config = Arc::clone(&config);
+                tokio::spawn(async move {
+                    if let Ok(session) = run_stream(config, tcp, peer).await {
+                        let _ = session.await;
+                    }
+                });
+            }
+        });
+        Self { port, host_key, opened, task }
+    }
+}
+
+fn public(key: &PublicKey) -> String {
+    key.to_openssh().expect("a key").trim().to_owned()
+}
+
+struct Peer {
+    vice: Vice,
+    tell: mpsc::UnboundedSender<String>,
+    channels: usize,
+    stdin: Vec<(ChannelId, ChildStdin)>,
+}
+
+impl Handler for Peer {
+    type Error = russh::Error;
+
+    async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        Ok(Auth::Accept)
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.channels += 1;
+        if self.vice == Vice::OneChannel && self.channels > 1 {
+            reply.reject(russh::ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        reply.accept().await;
+        if self.vice == Vice::OpensChannels {
+            tokio::spawn(knock(session.handle(), self.tell.clone()));
+        }
+        Ok(())
+    }
+
+    async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        match self.vice {
+            Vice::RefuseExec => return session.channel_failure(id),
+            Vice::MuteExec => return Ok(()),
+            _ => session.channel_success(id)?,
+        }
+        let text = String::from_utf8_lossy(command).into_owned();
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", &text])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a shell");
+        self.stdin.push((id, child.stdin.take().expect("piped")));
+        let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let (handle, vice) = (session.handle(), self.vice);
+        tokio::spawn(async move {
+            let (mut a, mut b) = (vec![0; 8192], vec![0; 8192]);
+            let (mut out_open, mut err_open) = (true, true);
+            while out_open || err_open {
+                tokio::select! {
+                    count = out.read(&mut a), if out_open => match count {
+                        Ok(count) if count > 0 => drop(handle.data(id, a[..count].to_vec()).await),
+                        _ => out_open = false,
+                    },
+                    count = err.read(&mut b), if err_open => match count {
+                        Ok(count) if count > 0 => drop(handle.extended_data(id, 1, b[..count].to_vec()).await),
+                        _ => err_open = false,
+                    },
+                }
+            }
+            let status = child.wait().await.ok().and_then(|status| status.code());
+            if vice != Vice::NoStatus
+                && let Some(status) = status.and_then(|status| u32::try_from(status).ok())
+            {
+                let _ = handle.exit_status_request(id, status).await;
+            }
+            let _ = handle.close(id).await;
+        });
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+        if let Some((_, stdin)) = self.stdin.iter_mut().find(|(channel, _)| *channel == id) {
+            let _ = stdin.write_all(data).await;
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        self.stdin.retain(|(channel, _)| *channel != id);
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        self.stdin.retain(|(channel, _)| *channel != id);
+        Ok(())
+    }
+}
+
+/// Tries every kind of channel a server can open.
+async fn knock(handle: Handle, tell: mpsc::UnboundedSender<String>) {
+    let word = |name: &str, result: Result<Channel<Msg>, russh::Error>| match result {
+        Ok(_) => format!("{name} accepted"),
+        Err(russh::Error::ChannelOpenFailure(_)) => format!("{name} refused"),
+        Err(error) => format!("{name} {error}"),
+    };
+    let _ = tell.send(word("agent", handle.channel_open_agent().await));
+    let _ = tell.send(word("session", handle.channel_open_session().await));
+    let _ = tell.send(word("direct-tcpip", handle.channel_open_direct_tcpip("127.0.0.1", 22, "127.0.0.1", 1).await));
+    let _ = tell.send(word("direct-streamlocal", handle.channel_open_direct_streamlocal("/x").await));
+    let forwarded = handle.channel_open_forwarded_tcpip("127.0.0.1", 22, "127.0.0.1", 1).await;
+    let _ = tell.send(word("forwarded-tcpip", forwarded));
+    let _ = tell.send(word("forwarded-streamlocal", handle.channel_open_forwarded_streamlocal("/x").await));
+    let _ = tell.send(word("x11", handle.channel_open_x11("127.0.0.1", 1).await));
+}
