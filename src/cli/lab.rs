@@ -31,6 +31,9 @@ enum Action {
         /// How the hosts are kept apart: auto, namespaces, loopback
         #[arg(long, value_name = "FORM", hide = true, default_value = "auto")]
         form: String,
+        /// Stay, and end the lab when standard input ends
+        #[arg(long, hide = true)]
+        hold: bool,
     },
     /// Tell what is up, and which faults are in
     Status,
@@ -99,9 +102,10 @@ mod linux {
             }
         };
         match &args.command {
-            Action::Up { hosts, network, pm2, form } => {
-                let form = Wanted::from_str(form, true).map_err(|_| Failure::invalid("--form is auto, namespaces or loopback"))?;
-                let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form };
+            Action::Up { hosts, network, pm2, form, hold } => {
+                let form =
+                    Wanted::from_str(form, true).map_err(|_| Failure::invalid("--form is auto, namespaces or loopback"))?;
+                let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form, hold: *hold };
                 up(&wish, &mut tell).map_err(failure)?;
             }
             Action::Status => {
@@ -148,9 +152,17 @@ mod linux {
             Form::Namespaces => "each host has namespaces of its own",
             Form::Loopback => "loopback form: one sshd a host as the current user, no namespaces",
         };
-        let mut text = format!("the lab is up: {form}\n\n{:<10} {:<18} {:<8} {:<10} {}\n", "HOST", "ADDRESS", "SSH", "SERVICE", "FAULTS");
+        let mut text =
+            format!("the lab is up: {form}\n\n{:<10} {:<18} {:<8} {:<10} {}\n", "HOST", "ADDRESS", "SSH", "SERVICE", "FAULTS");
         for host in &found.hosts {
-            let line = format!("{:<10} {:<18} {:<8} {:<10} {}", host.name, host.address, ssh_word(host), service_word(host), host.faults.join(" "));
+            let line = format!(
+                "{:<10} {:<18} {:<8} {:<10} {}",
+                host.name,
+                host.address,
+                ssh_word(host),
+                service_word(host),
+                host.faults.join(" ")
+            );
             text.push_str(line.trim_end());
             text.push('\n');
             if let Some(why) = &host.failed {

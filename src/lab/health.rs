@@ -9,9 +9,8 @@ const MOST: u64 = 4096;
 /// Whether `/health` answers 200 in time.
 pub(crate) fn healthy(address: SocketAddrV4, limit: Duration) -> bool {
     let request = b"GET /health HTTP/1.0\r\nConnection: close\r\n\r\n";
-    exchange(address, limit, request).is_some_and(|answer| {
-        answer.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(1..5)) == Some(b" 200")
-    })
+    exchange(address, limit, request)
+        .is_some_and(|answer| answer.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(1..5)) == Some(b" 200"))
 }
 
 /// Whether an SSH server sends its banner in time.

@@ -47,13 +47,14 @@ fn live() -> Result<(), LabError> {
     view::build(&spec)?;
     say(&Said::Built)?;
     if parse::<Step>("the supervisor's word", &heard()?)? != Step::Go {
-        return Err(LabError::Unreadable { what: "the supervisor's word".to_owned(), why: "not the turn of the boot".to_owned() });
+        return Err(LabError::Unreadable {
+            what: "the supervisor's word".to_owned(),
+            why: "not the turn of the boot".to_owned(),
+        });
     }
     network(spec.fleet.network, spec.number)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .doing(|| "start the host's runtime".to_owned())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().doing(|| "start the host's runtime".to_owned())?;
     runtime.block_on(serve(&spec))
 }
 
@@ -158,7 +159,9 @@ pub(crate) fn as_app(setpriv: &str) -> Command {
 /// `env -i …` for the user app.
 pub(crate) fn app_environment() -> Vec<String> {
     let path = format!("PATH={}", view::PATH);
-    ["/usr/bin/env", "-i", "HOME=/home/app", "USER=app", "LOGNAME=app", "SHELL=/bin/bash", "LANG=C.UTF-8", &path].map(str::to_owned).to_vec()
+    ["/usr/bin/env", "-i", "HOME=/home/app", "USER=app", "LOGNAME=app", "SHELL=/bin/bash", "LANG=C.UTF-8", &path]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn raw(child: &std::process::Child) -> Result<i32, LabError> {

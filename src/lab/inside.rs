@@ -12,7 +12,14 @@ use crate::lab::order::{Form, State};
 use crate::lab::place::Place;
 
 /// Runs a script on a host as the user app; it is ended after `seconds`.
-pub(crate) fn script(place: &Place, state: &State, living: &[Labelled], number: u16, text: &str, seconds: u32) -> Result<Output, LabError> {
+pub(crate) fn script(
+    place: &Place,
+    state: &State,
+    living: &[Labelled],
+    number: u16,
+    text: &str,
+    seconds: u32,
+) -> Result<Output, LabError> {
     let mut command = match state.form {
         Form::Loopback => {
             let mut command = Command::new("env");
@@ -21,10 +28,14 @@ pub(crate) fn script(place: &Place, state: &State, living: &[Labelled], number: 
         }
         Form::Namespaces => {
             let host = name(number);
-            let init = living
-                .iter()
-                .find(|process| process.first && process.host.as_deref() == Some(&host))
-                .ok_or_else(|| LabError::Host { host: host.clone(), why: "it is not running".to_owned(), log: place.path(&format!("log/{host}.log")) })?;
+            let init =
+                living.iter().find(|process| process.first && process.host.as_deref() == Some(&host)).ok_or_else(|| {
+                    LabError::Host {
+                        host: host.clone(),
+                        why: "it is not running".to_owned(),
+                        log: place.path(&format!("log/{host}.log")),
+                    }
+                })?;
             let mut command = Command::new("nsenter");
             command.args(["--target", &init.pid.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]);
             command.args(["/usr/bin/setpriv", "--reuid=1001", "--regid=1001", "--init-groups"]).args(app_environment());

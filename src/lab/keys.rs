@@ -1,7 +1,7 @@
 //! Keys: one for the user, one per host, made once and kept; the known hosts that follow from them.
 
-use std::fs;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -67,7 +67,8 @@ fn is_sshd_of(id: &str, pid: i32) -> bool {
     let Ok(title) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
     let title = String::from_utf8_lossy(&title).replace('\0', " ");
     let mut words = title.split(' ');
-    words.any(|word| word == "sshd:" || word.ends_with("/sshd")) && words.any(|word| word.ends_with(&format!("/{}", sshd_config(id))))
+    words.any(|word| word == "sshd:" || word.ends_with("/sshd"))
+        && words.any(|word| word.ends_with(&format!("/{}", sshd_config(id))))
 }
 
 /// `Some(host)` when the line is a mount of the lab.
@@ -190,7 +191,10 @@ mod tests {
         while find("unit-test-1").is_empty() || find("unit-test-12").is_empty() {
             std::thread::yield_now();
         }
-        assert_eq!(find("unit-test-1").iter().map(|p| (p.pid, p.host.clone(), p.first)).collect::<Vec<_>>(), [(pid, None, false)]);
+        assert_eq!(
+            find("unit-test-1").iter().map(|p| (p.pid, p.host.clone(), p.first)).collect::<Vec<_>>(),
+            [(pid, None, false)]
+        );
         assert_eq!(end_all("unit-test-1", Duration::from_secs(5)).unwrap(), 1);
         assert_eq!(start_time(pid), None, "a zombie counts as gone");
         assert_eq!(other.try_wait().unwrap(), None);

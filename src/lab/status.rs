@@ -84,7 +84,16 @@ pub fn ssh(dir: &Path, host: &str, words: &[String]) -> Result<Command, LabError
         Form::Loopback => loopback::user(),
     };
     let mut command = Command::new("ssh");
-    command.args(["-F", "/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "GlobalKnownHostsFile=/dev/null"]);
+    command.args([
+        "-F",
+        "/dev/null",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+    ]);
     command.arg("-o").arg(format!("UserKnownHostsFile={}", quoted(&place.path(KNOWN_HOSTS))));
     command.arg("-i").arg(place.path(IDENTITY));
     command.args(["-p", &address.port().to_string(), "-l", &user, &address.ip().to_string()]);

@@ -24,7 +24,7 @@ use crate::lab::facts::{APP_PORT, MOST_HOSTS, name};
 use crate::lab::init::{heard, ip};
 use crate::lab::label::{namespace_pids, start_time};
 use crate::lab::order::{
-    FleetSpec, Form, HostSpec, HostState, LONGEST, Order, Phase, Process, Said, STATE, State, Step, line, parse, socket_path,
+    FleetSpec, Form, HostSpec, HostState, LONGEST, Order, Phase, Process, STATE, Said, State, Step, line, parse, socket_path,
 };
 use crate::lab::place::Place;
 use crate::lab::relay;
@@ -39,6 +39,8 @@ const BOOT: Duration = Duration::from_secs(180);
 
 /// The word with which `lab up` lets go of a lab that stands. The end of its line before that ends the lab.
 pub(crate) const KEEP: &str = "keep";
+/// The same, but the end of the line still ends the lab.
+pub(crate) const HOLD: &str = "hold";
 /// What is said once orders are taken.
 pub(crate) const LISTENING: &str = "listening";
 
@@ -61,6 +63,7 @@ pub fn run() -> Result<(), LabError> {
         id: spec.id.clone(),
         form: Form::Namespaces,
         network: spec.network,
+        stands: false,
         supervisor: start_time(pid).map(|start| Process { pid, start }),
         tools: spec.tools.clone(),
         hosts: Vec::new(),
@@ -128,7 +131,7 @@ impl Lab {
         drop(dir);
         println!("{LISTENING}");
         let stdin = std::io::stdin().as_fd().try_clone_to_owned().doing(|| "keep the starter's line".to_owned())?;
-        let gate = gate(Receiver::from_owned_fd(stdin).doing(|| "read the starter's line".to_owned())?);
+        let gate = self.gate(Receiver::from_owned_fd(stdin).doing(|| "read the starter's line".to_owned())?);
         tokio::pin!(gate);
         let mut kept = false;
         let mut child = signal(SignalKind::child()).doing(|| "watch the children".to_owned())?;
@@ -157,6 +160,18 @@ impl Lab {
                 _ = term.recv() => return Ok(()),
             }
         }
+    }
+
+    /// True once the lab is to stay; false when its starter is gone.
+    async fn gate(&self, stdin: Receiver) -> bool {
+        let mut lines = BufReader::new(stdin.take(LONGEST)).lines();
+        while let Ok(Some(word)) = lines.next_line().await {
+            self.state.send_modify(|state| state.stands = true);
+            if word == KEEP {
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes one order and tells every change of the state until the other side has heard enough.
@@ -189,7 +204,8 @@ impl Lab {
             self.control(number, Control::Stop).await;
         }
         for number in 1..=count {
-            let failed = self.state.borrow().hosts.iter().any(|host| host.number == number && matches!(host.phase, Phase::Failed(_)));
+            let failed =
+                self.state.borrow().hosts.iter().any(|host| host.number == number && matches!(host.phase, Phase::Failed(_)));
             let missing = !self.controls().contains_key(&number);
             if missing || failed {
                 let (sender, receiver) = mpsc::channel(4);
@@ -375,13 +391,8 @@ async fn start_is_ours(heard: &mut Heard) -> bool {
 }
 
 fn enter(network: &OwnedFd) -> Result<(), LabError> {
-    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).doing(|| "change the network namespace".to_owned())
-}
-
-/// True once the lab is to stay; false when its starter is gone.
-async fn gate(stdin: Receiver) -> bool {
-    let mut lines = BufReader::new(stdin.take(LONGEST)).lines();
-    matches!(lines.next_line().await, Ok(Some(word)) if word == KEEP)
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+        .doing(|| "change the network namespace".to_owned())
 }
 
 async fn tell<T: serde::Serialize>(words: &mut Sender, what: &T) -> Result<(), LabError> {
@@ -401,12 +412,16 @@ async fn expect<T>(heard: &mut Heard, limit: Duration, wanted: impl Fn(&Said) ->
                         }
                     }
                 },
-                Ok(None) => return Err(LabError::Program { doing: "its start".to_owned(), said: "its first process ended".to_owned() }),
+                Ok(None) => {
+                    return Err(LabError::Program { doing: "its start".to_owned(), said: "its first process ended".to_owned() });
+                }
                 Err(source) => return Err(LabError::Io { doing: "hear from the host".to_owned(), source }),
             }
         }
     };
-    timeout(limit, search).await.unwrap_or(Err(LabError::Late { what: "a step of its start".to_owned(), seconds: limit.as_secs() }))
+    timeout(limit, search)
+        .await
+        .unwrap_or(Err(LabError::Late { what: "a step of its start".to_owned(), seconds: limit.as_secs() }))
 }
 
 /// Waits for the end of a host.

@@ -27,7 +27,8 @@ nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 ";
 const GROUP: &str = "root:x:0:\ntty:x:5:\napp:x:1001:\nnogroup:x:65534:\n";
 // `*` is no password; `!` would lock the account for keys too
-const SHADOW: &str = "root:*:19000:0:99999:7:::\nsshd:*:19000:0:99999:7:::\napp:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n";
+const SHADOW: &str =
+    "root:*:19000:0:99999:7:::\nsshd:*:19000:0:99999:7:::\napp:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n";
 const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\nprotocols: files\n";
 const SSHD_CONFIG: &str = "Port 22
 AddressFamily inet
@@ -64,7 +65,9 @@ pub(crate) fn build(spec: &HostSpec) -> Result<(), LabError> {
     let root = fleet.dir.join("mnt").join(&name);
     make(&root)?;
     tmpfs(&root, &source(&fleet.id, Some(&name)), "size=32m,mode=755")?;
-    for dir in ["usr", "etc", "proc", "sys", "dev", "tmp", "run", "home", "opt/pm2", "opt/node", "var/tmp", "var/log", "root", "old"] {
+    for dir in
+        ["usr", "etc", "proc", "sys", "dev", "tmp", "run", "home", "opt/pm2", "opt/node", "var/tmp", "var/log", "root", "old"]
+    {
         make(&root.join(dir))?;
     }
     programs(&root, fleet)?;
@@ -147,7 +150,13 @@ fn devices(root: &Path) -> Result<(), LabError> {
         fs::write(&to, "").doing(|| format!("make {}", to.display()))?;
         mount_bind(&from, &to).doing(|| format!("bind {}", from.display()))?;
     }
-    for (link, target) in [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")] {
+    for (link, target) in [
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
         symlink(target, dev.join(link)).doing(|| format!("link /dev/{link}"))?;
     }
     make(&dev.join("pts"))?;
@@ -208,4 +217,3 @@ fn copy(from: &Path, to: &Path) -> Result<(), LabError> {
     fs::copy(from, to).doing(doing)?;
     Ok(())
 }
-
