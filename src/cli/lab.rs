@@ -31,6 +31,9 @@ enum Action {
         /// How the hosts are kept apart: auto, namespaces, loopback
         #[arg(long, value_name = "FORM", hide = true, default_value = "auto")]
         form: String,
+        /// Stay, and end the lab when standard input ends
+        #[arg(long, hide = true)]
+        hold: bool,
     },
     /// Tell what is up, and which faults are in
     Status,
@@ -103,6 +106,8 @@ mod linux {
                 let form =
                     Wanted::from_str(form, true).map_err(|_| Failure::invalid("--form is auto, namespaces or loopback"))?;
                 let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form };
+            Action::Up { hosts, network, pm2, form, hold } => {
+                let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form, hold: *hold };
                 up(&wish, &mut tell).map_err(failure)?;
             }
             Action::Status => {

@@ -80,6 +80,8 @@ fn file(place: &Place, network: Network, tools: &Tools, hosts: u16, phase: Phase
         id: place.id().to_owned(),
         form: Form::Loopback,
         network,
+        // what is missing of this form is made up for by the next `up`
+        stands: true,
         supervisor: None,
         tools: tools.clone(),
         hosts: (1..=hosts).map(state).collect(),

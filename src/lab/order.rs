@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) form: Form,
     /// The network.
     pub(crate) network: Network,
+    /// Whether it was ever whole.
+    pub(crate) stands: bool,
     /// The supervisor's process number on this machine; none in the loopback form.
     pub(crate) supervisor: Option<Process>,
     /// The programs of the hosts.

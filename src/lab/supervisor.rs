@@ -39,6 +39,8 @@ const BOOT: Duration = Duration::from_secs(180);
 
 /// The word with which `lab up` lets go of a lab that stands. The end of its line before that ends the lab.
 pub(crate) const KEEP: &str = "keep";
+/// The same, but the end of the line still ends the lab.
+pub(crate) const HOLD: &str = "hold";
 /// What is said once orders are taken.
 pub(crate) const LISTENING: &str = "listening";
 
@@ -61,6 +63,7 @@ pub fn run() -> Result<(), LabError> {
         id: spec.id.clone(),
         form: Form::Namespaces,
         network: spec.network,
+        stands: false,
         supervisor: start_time(pid).map(|start| Process { pid, start }),
         tools: spec.tools.clone(),
         hosts: Vec::new(),
@@ -128,7 +131,7 @@ impl Lab {
         drop(dir);
         println!("{LISTENING}");
         let stdin = std::io::stdin().as_fd().try_clone_to_owned().doing(|| "keep the starter's line".to_owned())?;
-        let gate = gate(Receiver::from_owned_fd(stdin).doing(|| "read the starter's line".to_owned())?);
+        let gate = self.gate(Receiver::from_owned_fd(stdin).doing(|| "read the starter's line".to_owned())?);
         tokio::pin!(gate);
         let mut kept = false;
         let mut child = signal(SignalKind::child()).doing(|| "watch the children".to_owned())?;
@@ -157,6 +160,18 @@ impl Lab {
                 _ = term.recv() => return Ok(()),
             }
         }
+    }
+
+    /// True once the lab is to stay; false when its starter is gone.
+    async fn gate(&self, stdin: Receiver) -> bool {
+        let mut lines = BufReader::new(stdin.take(LONGEST)).lines();
+        while let Ok(Some(word)) = lines.next_line().await {
+            self.state.send_modify(|state| state.stands = true);
+            if word == KEEP {
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes one order and tells every change of the state until the other side has heard enough.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::lab::down::down;
 use crate::lab::error::{Doing, LabError};
 use crate::lab::facts::{MOST_HOSTS, Network, name};
 use crate::lab::files;
@@ -14,16 +15,18 @@ use crate::lab::health::healthy;
 use crate::lab::keys;
 use crate::lab::label;
 use crate::lab::loopback;
-use crate::lab::order::{Conversation, FleetSpec, Order, Phase, STATE, State, line};
+use crate::lab::order::{Conversation, FleetSpec, Order, Phase, STATE, State, Tools, line};
 use crate::lab::place::Place;
 use crate::lab::programs;
-use crate::lab::supervisor::{KEEP, LISTENING};
+use crate::lab::supervisor::{HOLD, KEEP, LISTENING};
 
 /// The longest a whole fleet may take after its preparation.
 const LIMIT: Duration = Duration::from_secs(300);
 /// The longest a service may take once its start was ordered.
 const HEALTH: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(20);
+const DEFAULT_NETWORK: u8 = 77;
+/// Which faults are in.
 pub(crate) const FAULTS: &str = "faults.json";
 
 /// What is wanted.
@@ -39,6 +42,8 @@ pub struct Wish {
     pub pm2: Option<PathBuf>,
     /// How the hosts are kept apart.
     pub form: Wanted,
+    /// Stay, and end the lab when standard input ends.
+    pub hold: bool,
 }
 
 /// Brings it about. `say` hears what is done, a line at a time.
@@ -52,54 +57,88 @@ pub fn up(wish: &Wish, say: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     }
     let place = Place::new(&wish.dir)?;
     place.make()?;
-    let _lock = place.lock()?;
+    let lock = place.lock()?;
     let old = living(&place)?;
-    if let (Some(old), Some(network)) = (&old, wish.network)
-        && old.network != Network(network)
-    {
-        let hint = "runbook lab down".to_owned();
-        return Err(LabError::Invalid { what: format!("the lab is up with --network {}", old.network.0), hint });
-    }
-    let network = old.as_ref().map_or_else(|| Network(wish.network.unwrap_or(77)), |old| old.network);
-    let form = old.as_ref().map_or_else(|| choose(wish.form, say), |old| Ok(old.form))?;
-    let tools = match &old {
-        Some(old) => old.tools.clone(),
-        None => programs::prepare(&place, wish.pm2.as_deref(), say)?,
-    };
-    let there: Vec<u16> = old.iter().flat_map(|old| &old.hosts).map(|host| host.number).collect();
-    keys::prepare(&place, network, wish.hosts.max(there.iter().copied().max().unwrap_or(0)))?;
-    let owner = if form == Form::Namespaces { files::app_owner() } else { None };
-    for number in (1..=wish.hosts).filter(|number| !there.contains(number)) {
-        files::fresh_home(&place, number, owner)?;
-    }
-    files::write_inventory(&place, network, wish.hosts, &user(form))?;
-    let there_before = there.len() == usize::from(wish.hosts) && (1..=wish.hosts).all(|number| there.contains(&number));
-    if !there_before {
-        say(&format!("prepared {} in {}", count(wish.hosts), seconds(begun)));
-    }
-
+    let ground = prepare(&place, wish, old.as_ref(), begun, say)?;
+    let network = ground.network;
     let starting = Instant::now();
-    let starters = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    match form {
-        Form::Loopback => loopback::up(&place, network, &tools, wish.hosts, starters)?,
+    let mut fresh = None;
+    match ground.form {
+        Form::Loopback => loopback::up(&place, network, &ground.tools, wish.hosts, starters())?,
         Form::Namespaces => {
-            let spec = FleetSpec { id: place.id().to_owned(), dir: place.dir().to_path_buf(), network, tools, starters };
-            let fresh = if old.is_some() { None } else { Some(Fresh::start(&place, &spec)?) };
-            follow(&place, wish.hosts, starting, say)?;
-            wait_for_health(&place, network, 1..=wish.hosts)?;
-            if let Some(fresh) = fresh {
-                fresh.keep()?;
+            if old.is_none() {
+                fresh = Some(Fresh::start(&place, ground.tools, network)?);
             }
+            follow(&place, wish.hosts, starting, say)?;
         }
     }
     wait_for_health(&place, network, 1..=wish.hosts)?;
+    let word = if wish.hold { HOLD } else { KEEP };
+    fresh.as_mut().map_or(Ok(()), |fresh| fresh.tell(&format!("{word}\n")))?;
     say(&format!("{} up, every service answers, {} in all", count(wish.hosts), seconds(begun)));
+    drop(lock);
+    if wish.hold {
+        // whatever is written is not for us; only the end matters
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).doing(|| "wait for the end of standard input".to_owned())?;
+        drop(fresh);
+        down(&wish.dir, say)?;
+    }
     Ok(())
+}
+
+/// What a lab stands on.
+#[derive(Debug)]
+struct Ground {
+    network: Network,
+    form: Form,
+    tools: Tools,
+}
+
+/// Finds or makes everything that is on disk: programs, keys, homes, the inventory.
+fn prepare(
+    place: &Place,
+    wish: &Wish,
+    old: Option<&State>,
+    begun: Instant,
+    say: &mut dyn FnMut(&str),
+) -> Result<Ground, LabError> {
+    if let (Some(old), Some(network)) = (old, wish.network)
+        && old.network != Network(network)
+    {
+        let what = format!("the lab is up with --network {}", old.network.0);
+        return Err(LabError::Invalid { what, hint: "runbook lab down".to_owned() });
+    }
+    let ground = match old {
+        Some(old) => Ground { network: old.network, form: old.form, tools: old.tools.clone() },
+        None => Ground {
+            network: Network(wish.network.unwrap_or(DEFAULT_NETWORK)),
+            form: choose(wish.form, say)?,
+            tools: programs::prepare(place, wish.pm2.as_deref(), say)?,
+        },
+    };
+    let there: Vec<u16> = old.iter().flat_map(|old| &old.hosts).map(|host| host.number).collect();
+    let new: Vec<u16> = (1..=wish.hosts).filter(|number| !there.contains(number)).collect();
+    keys::prepare(place, ground.network, wish.hosts.max(there.iter().copied().max().unwrap_or(0)))?;
+    let owner = if ground.form == Form::Namespaces { files::app_owner() } else { None };
+    for number in &new {
+        files::fresh_home(place, *number, owner)?;
+    }
+    files::write_inventory(place, ground.network, wish.hosts, &user(ground.form))?;
+    if let Ok(new @ 1..) = u16::try_from(new.len()) {
+        say(&format!("prepared {} in {}", count(new), seconds(begun)));
+    }
+    Ok(ground)
+}
+
+/// How many PM2 commands may run at once: more of them starve everything else.
+fn starters() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// The state of a lab that is alive, by its own word or its labels; what is left of a dead one is ended.
 fn living(place: &Place) -> Result<Option<State>, LabError> {
-    let state = alive(place)?;
+    // one that never stood is about to end: whoever built it is gone, for we have the lock
+    let state = alive(place)?.filter(|state| state.stands);
     if state.is_none() {
         label::end_all(place.id(), END)?;
         for name in [STATE, FAULTS] {
@@ -201,7 +240,8 @@ struct Fresh {
 }
 
 impl Fresh {
-    fn start(place: &Place, spec: &FleetSpec) -> Result<Self, LabError> {
+    fn start(place: &Place, tools: Tools, network: Network) -> Result<Self, LabError> {
+        let spec = FleetSpec { id: place.id().to_owned(), dir: place.dir().to_path_buf(), network, tools, starters: starters() };
         let program = std::env::current_exe().doing(|| "name this program".to_owned())?;
         let log = place.path("log/supervisor.log");
         let log = OpenOptions::new().create(true).append(true).open(&log).doing(|| format!("open {}", log.display()))?;
@@ -217,7 +257,7 @@ impl Fresh {
             .spawn()
             .doing(|| "start the supervisor".to_owned())?;
         let mut fresh = Self { line: child.stdin.take(), child };
-        fresh.tell(&line(spec)?)?;
+        fresh.tell(&line(&spec)?)?;
         let mut said = String::new();
         if let Some(stdout) = fresh.child.stdout.take() {
             BufReader::new(stdout).read_line(&mut said).doing(|| "hear from the supervisor".to_owned())?;
@@ -235,10 +275,6 @@ impl Fresh {
             Some(line) => line.write_all(text.as_bytes()).doing(|| "tell the supervisor".to_owned()),
             None => Ok(()),
         }
-    }
-
-    fn keep(mut self) -> Result<(), LabError> {
-        self.tell(&format!("{KEEP}\n"))
     }
 }
 

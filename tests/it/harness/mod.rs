@@ -3,3 +3,5 @@
 pub mod world;
 pub(crate) mod server;
 pub(crate) mod sshd;
+#[cfg(target_os = "linux")]
+pub(crate) mod lab;
