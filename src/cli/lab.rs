@@ -16,6 +16,7 @@ pub struct Args {
 }
 
 #[derive(Debug, clap::Subcommand)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "parsed everywhere, done on Linux"))]
 enum Action {
     /// Bring the fleet up; what is up stays up
     Up {
@@ -102,11 +103,9 @@ mod linux {
             }
         };
         match &args.command {
-            Action::Up { hosts, network, pm2, form } => {
+            Action::Up { hosts, network, pm2, form, hold } => {
                 let form =
                     Wanted::from_str(form, true).map_err(|_| Failure::invalid("--form is auto, namespaces or loopback"))?;
-                let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form };
-            Action::Up { hosts, network, pm2, form, hold } => {
                 let wish = Wish { dir: args.dir.clone(), hosts: *hosts, network: *network, pm2: pm2.clone(), form, hold: *hold };
                 up(&wish, &mut tell).map_err(failure)?;
             }

@@ -395,12 +395,6 @@ fn enter(network: &OwnedFd) -> Result<(), LabError> {
         .doing(|| "change the network namespace".to_owned())
 }
 
-/// True once the lab is to stay; false when its starter is gone.
-async fn gate(stdin: Receiver) -> bool {
-    let mut lines = BufReader::new(stdin.take(LONGEST)).lines();
-    matches!(lines.next_line().await, Ok(Some(word)) if word == KEEP)
-}
-
 async fn tell<T: serde::Serialize>(words: &mut Sender, what: &T) -> Result<(), LabError> {
     words.write_all(line(what)?.as_bytes()).await.doing(|| "tell the host".to_owned())
 }

@@ -71,8 +71,8 @@ fn unopened(opening: &OpenFault, path: &str) -> Pm2Reply {
 
 /// One call and its projected answer.
 async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, method: Pm2Method) -> Result<Value, RpcFault> {
-    let arguments = if method == Pm2Method::Processes { json!([{}]) } else { json!([]) };
-    let request = json!({ "type": "call", "method": method.as_str(), "args": arguments });
+    // every method takes one argument before its callback; a call without it throws in the daemon and ends it
+    let request = json!({ "type": "call", "method": method.as_str(), "args": [{}] });
     let frame = encode(&[&format!("j:{request}"), ID]);
     stream.write_all(&frame).await.map_err(|_| RpcFault::Silent)?;
     stream.flush().await.map_err(|_| RpcFault::Silent)?;
@@ -150,7 +150,7 @@ mod tests {
         let daemon = async {
             let request = read_message(&mut theirs).await.expect("a request");
             let body: serde_json::Value = serde_json::from_slice(&request[0][2..]).expect("json");
-            assert_eq!(body, json!({ "type": "call", "method": "getVersion", "args": [] }));
+            assert_eq!(body, json!({ "type": "call", "method": "getVersion", "args": [{}] }));
             let reply = encode(&[r#"j:{"args":["7.0.4"]}"#, ID]);
             tokio::io::AsyncWriteExt::write_all(&mut theirs, &reply).await.expect("written");
         };
