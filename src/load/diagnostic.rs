@@ -201,11 +201,11 @@ impl Diagnostics {
                 elements.push(snippet);
             }
             let mut group = annotate_snippets::Group::with_title(title).elements(elements);
+            if found.span.is_none() {
+                group = group.element(annotate_snippets::Origin::path(path.as_str()));
+            }
             for help in &found.help {
                 group = group.element(Level::HELP.message(printable(help)));
-            }
-            if found.span.is_none() && found.help.is_empty() {
-                group = group.element(annotate_snippets::Origin::path(path.as_str()));
             }
             out.push_str(&renderer.render(&[group]));
             out.push_str("\n\n");

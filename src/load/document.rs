@@ -1,5 +1,6 @@
 //! A TOML file as a tree in file order, every key and value with its place; and readers that take keys out of it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
@@ -53,11 +54,11 @@ pub fn parse(source: &Source) -> Result<Node, Diagnostics> {
         return refuse(vec![Diagnostic::error("E104", "this is nested too deep").at(at..at + 1, "here")]);
     }
     let (table, errors) = DeTable::parse_recoverable(&source.text);
-    let mut found: Vec<Diagnostic> = Vec::new();
+    let (mut found, mut places) = (Vec::new(), BTreeSet::new());
     for error in &errors {
         let at = error.span().unwrap_or(0..0);
         // one slip makes several errors at one place; the first says most
-        if !found.iter().any(|d| d.span.as_ref().is_some_and(|s| s.start == at.start)) {
+        if places.insert(at.start) {
             found.push(Diagnostic::error("E103", error.message()).at(at, "here"));
         }
     }

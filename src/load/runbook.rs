@@ -146,7 +146,7 @@ impl Loader<'_> {
         let at = table.find("name");
         if looks_like_run_id(text) {
             let message = format!("`{text}` reads as the id of a run");
-            self.found.push(Diagnostic::error("E308", message).at(at, "").help("choose a name with a letter after f or a -"));
+            self.found.push(Diagnostic::error("E308", message).at(at, "").help("add a - or a letter beyond f"));
             return None;
         }
         let name = match RunbookName::parse(text) {

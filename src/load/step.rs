@@ -72,7 +72,7 @@ impl Scope<'_> {
         let optional = table.bool("optional", found).unwrap_or(false);
         table.strings("tags", found);
         let section = if section == Section::Verify { after(&mut table, found) } else { section };
-        let (kind_name, kind) = self.kind(&mut table, section, found);
+        let (kind_name, kind) = self.kind(&mut table, section == Section::Step, section.word(), found);
         let fields = self.fields(&mut table, node, kind, section, found);
         let decl = StepDecl {
             id: id?,
@@ -96,7 +96,7 @@ impl Scope<'_> {
         if let Some(mut table) = Table::of(node, "signature", node.span.clone(), found) {
             table.string("name", found);
             table.string("about", found);
-            let (_, kind) = self.kind(&mut table, Section::Precheck, found);
+            let (_, kind) = self.kind(&mut table, false, "signature", found);
             self.fields(&mut table, node, kind, Section::Precheck, found);
         }
     }
@@ -139,7 +139,8 @@ impl Scope<'_> {
     fn kind(
         &self,
         table: &mut Table<'_>,
-        section: Section,
+        may_act: bool,
+        place: &str,
         found: &mut Vec<Diagnostic>,
     ) -> (Option<String>, Option<&'static Kind>) {
         let name = table.string("kind", found);
@@ -154,8 +155,8 @@ impl Scope<'_> {
             found.push(Diagnostic::error("E306", message).at(at, "").help(help));
             return (Some(name.to_owned()), None);
         };
-        if kind.class == Class::Action && section != Section::Step {
-            let message = format!("`{name}` changes something, so it cannot stand in [[{}]]", section.word());
+        if kind.class == Class::Action && !may_act {
+            let message = format!("`{name}` changes something, so it cannot stand in [[{place}]]");
             found.push(Diagnostic::error("E307", message).at(at, "").help("move it to a [[step]]"));
         }
         (Some(name.to_owned()), Some(kind))

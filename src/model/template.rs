@@ -196,9 +196,7 @@ impl Filler<'_> {
     fn named(&mut self, name: &str, at: &Range<usize>) -> Option<Value> {
         let value = (self.lookup)(name);
         if value.is_none() {
-            // inventory variables are any name, so only they are near each other
-            let same = |near: &&str| near.starts_with("host.vars.") == name.starts_with("host.vars.");
-            let hint = match nearest(name, self.names.iter().copied().filter(same)) {
+            let hint = match near(name, self.names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if name.starts_with("host.vars.") => "set it in the inventory".to_owned(),
                 None => format!("declare it: [vars] {name} = {{ type = \"string\" }}"),
@@ -223,6 +221,15 @@ impl Filler<'_> {
         }
         value.clone()
     }
+}
+
+/// The nearest name; inventory variables are only near each other, and not by the `host.vars.` they all begin with.
+fn near<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
+    let Some(own) = name.strip_prefix("host.vars.") else {
+        return nearest(name, names.iter().copied().filter(|known| !known.starts_with("host.vars.")));
+    };
+    let found = nearest(own, names.iter().filter_map(|known| known.strip_prefix("host.vars.")))?;
+    names.iter().copied().find(|known| known.strip_prefix("host.vars.") == Some(found))
 }
 
 fn texts(value: &Value) -> Vec<&str> {

@@ -80,6 +80,10 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     let mut lanes = Vec::new();
     for host in &hosts {
         let vars = variables(request, host, &mut errors);
+        // what is missing was told; each step that uses it would only tell it again
+        if vars.len() < request.runbook.vars.len() {
+            continue;
+        }
         let indexes = units.of(host, &vars, kinds, &mut errors);
         lanes.push(Lane { host: (*host).clone(), vars, units: indexes });
     }
