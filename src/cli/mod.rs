@@ -3,6 +3,8 @@
 pub mod args;
 pub mod exec;
 pub mod failure;
+pub mod fleet;
+pub mod fold;
 pub mod history;
 pub mod lab;
 pub mod settings;
