@@ -1,13 +1,147 @@
-//! `runbook exec`.
+//! `runbook exec`: one command on many hosts, equal answers shown once.
+
+use std::io::Write;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::failure::Failure;
+use crate::cli::fleet;
+use crate::cli::fold::{Answer, render, tally};
 use crate::cli::settings::Settings;
+use crate::engine::world::{Session, World};
+use crate::model::finding::Finding;
+use crate::model::host::Host;
+use crate::model::id::HostName;
+use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
+use crate::model::outcome::RunState;
+use crate::model::time::parse_duration;
+use crate::world::{Fleet, FleetOptions};
 
 /// Arguments of `runbook exec`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Which hosts
+    #[arg(value_name = "SEL")]
+    pub selector: String,
+    /// How many hosts at the same time
+    #[arg(short, long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub forks: u16,
+    /// How long the command may take on a host before it is ended there
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// The command: one line for `/bin/sh` on the hosts, words joined by blanks as ssh does
+    #[arg(value_name = "CMD", required = true, last = true)]
+    pub command: Vec<String>,
+}
+
+type Answers = Vec<(HostName, Answer)>;
 
 /// Does it.
-pub fn run(_args: &Args, _settings: &Settings) -> Result<u8, Failure> {
-    Err(Failure::new(70, "not built yet"))
+pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
+    let (_, hosts) = fleet::resolved(settings, &args.selector)?;
+    let text = args.command.join(" ");
+    if text.contains('\0') {
+        return Err(Failure::invalid("a command cannot contain a NUL byte"));
+    }
+    let runtime = Runtime::new().map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
+    let code = runtime.block_on(everywhere(hosts, &text, args));
+    // what was given up must not hold up the exit
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    code
+}
+
+async fn everywhere(hosts: Vec<Host>, text: &str, args: &Args) -> Result<u8, Failure> {
+    let mut options = FleetOptions::from_env();
+    options.handshakes = options.handshakes.min(usize::from(args.forks));
+    let world = Fleet::new(options);
+    let op = Op::Shell(Shell::authored("exec".to_owned(), text.to_owned(), true).timeout(args.timeout));
+    let cancel = CancellationToken::new();
+    let one = async |(index, host): (usize, Host)| (index, host.name.clone(), on(&world, &host, &op, &cancel).await);
+    let work = stream::iter(hosts.into_iter().enumerate()).map(one).buffer_unordered(usize::from(args.forks));
+    let mut work = std::pin::pin!(work.collect::<Vec<_>>());
+    let mut stop = Stop::new()?;
+    let mut done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            code = stop.asked() => {
+                if cancel.is_cancelled() {
+                    say("left at once; commands may still be running on the hosts");
+                    return Ok(code);
+                }
+                cancel.cancel();
+                say("cancelling: the command is being ended on the hosts; once more to leave at once");
+            }
+        }
+    };
+    done.sort_by_key(|(index, _, _)| *index);
+    Ok(conclude(done.into_iter().map(|(_, host, answer)| (host, answer)).collect(), cancel.is_cancelled()))
+}
+
+/// The command on one host.
+async fn on(world: &Fleet, host: &Host, op: &Op, cancel: &CancellationToken) -> Answer {
+    let cancelled = || {
+        let exit = Exit::NotStarted { why: "cancelled".to_owned() };
+        let (stdout, stderr) = (Captured::default(), Captured::default());
+        Answer::Reply(ShellReply { exit, stdout, stderr, took: Duration::ZERO })
+    };
+    if cancel.is_cancelled() {
+        return cancelled();
+    }
+    let connected = tokio::select! {
+        connected = world.connect(host) => connected,
+        () = cancel.cancelled() => return cancelled(),
+    };
+    let mut session = match connected {
+        Ok((session, _)) => session,
+        Err(fault) => return Answer::Unreachable(fault.finding),
+    };
+    let reply = session.perform(std::slice::from_ref(op), cancel).await.pop();
+    session.close().await;
+    match reply {
+        Some(Reply::Shell(reply)) => Answer::Reply(reply),
+        _ => Answer::Unreachable(Finding::new("internal", "the session answered with something else")),
+    }
+}
+
+/// Prints the answers and says what they come to.
+fn conclude(answers: Answers, cancelled: bool) -> u8 {
+    let states = answers.iter().map(|(_, answer)| answer.state());
+    let aborted = cancelled.then_some(RunState::Aborted);
+    let state = RunState::worst(states.chain(aborted));
+    // a reader that left early (`| head`) is no failure of the command
+    let _ = std::io::stdout().lock().write_all(render(&answers).as_bytes());
+    if answers.len() > 1 || state != RunState::Ok {
+        say(&tally(&answers));
+    }
+    state.code()
+}
+
+fn say(line: &str) {
+    // nobody is left to tell when standard error is closed
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The signals that ask to stop.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(70, format!("no signals: {error}")));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// The exit code of leaving at once.
+    async fn asked(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+        }
+    }
 }

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod exec;
 pub mod failure;
 pub mod fleet;
+pub mod fold;
 pub mod history;
 pub mod hosts;
 pub mod journal;

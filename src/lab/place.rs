@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,9 @@ impl Place {
             let path = self.dir.join(part);
             fs::create_dir_all(&path).doing(|| format!("make {}", path.display()))?;
         }
-        Ok(())
+        // the journal of the fleet's runs lies there, and is refused where others may read it
+        let state = self.path("state");
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).doing(|| format!("close {}", state.display()))
     }
 
     /// One `up`, `down` or `fault` at a time. The lock goes with the process, however it ends.

@@ -330,9 +330,10 @@ pub enum Pm2Reply {
     },
     /// No answer.
     Fault {
-        /// `no-connect` (no socket, dead daemon or not ours: the look at the file tells), `no-reply`, `forbidden` (the
-        /// server forwards no sockets), `not-pm2`, `cancelled` or `connection-lost` (of the SSH connection, so that it
-        /// says nothing about the daemon).
+        /// `no-connect` (no socket, dead daemon, not ours, or a server that forwards no sockets, which OpenSSH does not
+        /// tell apart: the look at the file and the processes tells), `no-reply`, `forbidden` (the server says that it
+        /// forwards no sockets), `not-pm2`, `cancelled` or `connection-lost` (of the SSH connection, so that it says
+        /// nothing about the daemon).
         class: String,
         /// In words.
         message: String,

@@ -3,8 +3,8 @@
 //! Only listeners are read: TIME_WAIT and clients are no conflict. Without root the owners of other users' sockets are
 //! not told; such a listener has no pids and is hidden, not absent.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::model::step::Unreadable;
 use crate::read::proc::clean;

@@ -2,6 +2,9 @@
 //!
 //! A change never names what varies by itself (status, counters, pids of a loop): it is compared with a second look.
 
+mod act;
+mod verb;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -16,7 +19,7 @@ use crate::read::pm2::{Pm2App, Status};
 use crate::read::pm2_daemon::DaemonState;
 use crate::read::pm2_host::Dump;
 use crate::read::proc::{Proc, clean};
-use crate::steps::pm2_act::{Start, Verb, before, by_id, disturbed, guard, start, targets, unsaved, with_replies};
+use crate::steps::pm2::act::{Start, Verb, before, by_id, disturbed, guard, start, targets, unsaved, with_replies};
 use crate::steps::pm2_look::{Seen, Wanted, describe, holder_hint, pm2_home, probes, same_dir};
 use crate::steps::rivals::{family, port_of};
 use crate::steps::{Class, Key, Kind, Parsed};
@@ -56,6 +59,17 @@ pub(crate) const KIND: Kind = Kind {
         ("due", "it has not been restarted by this step yet"),
         ("restarted", "it runs in a process that started after the step began"),
         ("not-saved", "dump.pm2 is not what PM2 has"),
+        ("missing-cwd", "refused: the app's directory or script is missing or may not be read"),
+        ("drifted", "refused: the entry is not what it was when it was looked at"),
+        ("holder-changed", "failed: the port is not held by the same process as before"),
+        ("neighbour-changed", "failed: an entry that was not meant is not as it was"),
+        ("none", "refused: no PM2 daemon answers for this PM2_HOME"),
+        ("lost-socket", "refused: the daemon lives and its socket is gone"),
+        ("wrong-holder", "refused: another app of this PM2 holds the port"),
+        ("orphan", "refused: a process that PM2 has lost holds the port"),
+        ("other-daemon", "refused: an app of another PM2 holds the port"),
+        ("foreign", "refused: a process that PM2 never started holds the port"),
+        ("hidden", "refused: the holder of the port may not be seen"),
     ],
     keys: &[
         Key { name: "ensure", required: true, about: "no-duplicates, running, stopped, absent, restarted or reloaded" },

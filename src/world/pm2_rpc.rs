@@ -63,7 +63,11 @@ fn unopened(opening: &OpenFault, path: &str) -> Pm2Reply {
         OpenFault::Refused(ChannelOpenFailure::AdministrativelyProhibited | ChannelOpenFailure::UnknownChannelType) => {
             fault("forbidden", "the ssh server forwards no sockets")
         }
-        OpenFault::Refused(_) => fault("no-connect", format!("nothing answers at `{}`", path.escape_debug())),
+        // OpenSSH gives the same answer where it forwards no sockets at all
+        OpenFault::Refused(_) => {
+            let path = path.escape_debug();
+            fault("no-connect", format!("nothing answers at `{path}`, or the ssh server forwards no sockets"))
+        }
         OpenFault::TimedOut => fault("no-reply", opening.to_string()),
         OpenFault::Lost => fault(CONNECTION_LOST, opening.to_string()),
     }

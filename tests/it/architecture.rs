@@ -161,7 +161,7 @@ fn shell_text_is_constant() {
 #[test]
 fn pm2_is_run_in_one_place() {
     let text = "const SAVE: &str = \"\\\n    set -e\n    timeout 20 pm2 save\n\";\nfn f() { Shell::change(\"save\", SAVE) }";
-    let what = "a pm2 command outside `steps/pm2.rs`:";
+    let what = "a pm2 command outside `steps/pm2`:";
     assert_eq!(faults("src/steps/port.rs", text), [format!("src/steps/port.rs:5: {what} timeout 20 pm2 save")]);
     assert_eq!(faults("src/steps/pm2.rs", text), NONE);
     assert_eq!(faults("src/lab/pm2.rs", text), NONE);
@@ -181,7 +181,7 @@ fn a_constant_is_found_in_the_file_that_is_named() {
         Source::new("src/steps/port.rs", "fn f() { Shell::look(\"x\", a::LOOK); }\nfn g() { Shell::look(\"x\", b::LOOK); }"),
     ];
     let got: Vec<String> = check(&sources, &|_| None).iter().map(ToString::to_string).collect();
-    assert_eq!(got, ["src/steps/port.rs:2: a pm2 command outside `steps/pm2.rs`: pm2 jlist"]);
+    assert_eq!(got, ["src/steps/port.rs:2: a pm2 command outside `steps/pm2`: pm2 jlist"]);
 }
 
 #[test]

@@ -1,1 +1,126 @@
-//! exec
+//! `runbook exec` as its users meet it: exact output, exact exit codes.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::sshd::{Sshd, free_port};
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn inventory(sshd: &Sshd, names: &[&str], more: &str) {
+    let host = sshd.host();
+    let mut text = format!(
+        "[defaults]\nuser = \"{}\"\naddress = \"127.0.0.1\"\nport = {}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n",
+        host.user, host.port
+    );
+    for name in names {
+        text.push_str(&format!("[hosts.{name}]\n"));
+    }
+    fs::write(sshd.path("inventory.toml"), text + more).expect("written");
+}
+
+fn spawn(sshd: &Sshd, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_runbook"))
+        .arg("-i")
+        .arg(sshd.path("inventory.toml"))
+        .args(arguments)
+        .env("HOME", sshd.dir.path())
+        .env_remove("SSH_AUTH_SOCK")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runbook runs")
+}
+
+fn collect(mut child: Child) -> Ran {
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    child.stdout.take().expect("piped").read_to_string(&mut stdout).expect("utf-8");
+    child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("utf-8");
+    Ran { code: child.wait().expect("ended").code(), stdout, stderr }
+}
+
+fn exec(sshd: &Sshd, arguments: &[&str]) -> Ran {
+    collect(spawn(sshd, &[&["exec"], arguments].concat()))
+}
+
+#[test]
+fn equal_answers_are_shown_once() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1", "p-2", "p-3"], "");
+    let ran = exec(&sshd, &["all", "--", "echo", "a   b;", "echo 'c'"]);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("p-[1-3] (3): ok\n  | a b\n  | c\n", "3 ok\n"));
+    assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn failures_carry_their_status_and_their_words() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1", "p-2"], "");
+    let ran = exec(&sshd, &["p-*", "--", "echo no >&2; exit 7"]);
+    let want = ("p-[1-2] (2): failed, exit 7\n  ! no\n", "2 failed\n");
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), want);
+    assert_eq!(ran.code, Some(1));
+}
+
+#[test]
+fn unreachable_hosts_do_not_hide_the_others() {
+    let sshd = Sshd::start();
+    let port = free_port();
+    inventory(&sshd, &["p-1"], &format!("[hosts.q]\nport = {port}\n"));
+    let ran = exec(&sshd, &["all", "--", "true"]);
+    let want = format!(
+        "p-1: ok\nq: unreachable, refused: 127.0.0.1:{port}: connection refused (os error 111)\n  \
+         try: is sshd running there, on this port?\n"
+    );
+    assert_eq!((ran.stdout, ran.stderr.as_str()), (want, "1 ok, 1 unreachable\n"));
+    assert_eq!(ran.code, Some(3));
+}
+
+#[test]
+fn a_lost_connection_is_unknown_and_a_late_command_failed() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1"], "");
+    let ran = exec(&sshd, &["p-1", "--", "kill -9 $PPID; sleep 2"]);
+    let want = "p-1: unknown, connection-lost: no exit status came back, it may still be running\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str(), ran.code), (want, "1 unknown\n", Some(8)));
+    let ran = exec(&sshd, &["p-1", "--timeout", "300ms", "--", "sleep 60"]);
+    let want = "p-1: failed, timed out; it was ended on the host and is gone\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str(), ran.code), (want, "1 failed\n", Some(1)));
+}
+
+#[test]
+fn an_interrupt_ends_the_command_on_the_host() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1"], "");
+    let begun = sshd.path("begun");
+    let child = spawn(&sshd, &["exec", "p-1", "--", &format!("echo $$ >'{}'; sleep 60", begun.display())]);
+    let until = Instant::now() + Duration::from_secs(10);
+    while fs::read_to_string(&begun).map_or(true, |pid| !pid.ends_with('\n')) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("sent");
+    let ran = collect(child);
+    assert_eq!(ran.stdout, "p-1: failed, ended by SIGTERM\n");
+    let said = "cancelling: the command is being ended on the hosts; once more to leave at once\n1 failed\n";
+    assert_eq!((ran.stderr.as_str(), ran.code), (said, Some(4)));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_anything_is_contacted() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1", "p-2"], "");
+    let ran = exec(&sshd, &["web", "--", "true"]);
+    assert_eq!((ran.stdout.as_str(), ran.code), ("", Some(2)));
+    assert_eq!(ran.stderr, "error: `web` matches no host\n  hosts: p-1, p-2\n");
+    assert_eq!(exec(&sshd, &["p-1"]).code, Some(2));
+    assert_eq!(exec(&sshd, &["p-1", "--forks", "0", "--", "true"]).code, Some(2));
+    assert_eq!(exec(&sshd, &["p-1", "--timeout", "5", "--", "true"]).code, Some(2));
+}

@@ -90,6 +90,11 @@ impl Scan {
         if word.is_empty() || !(self.first || self.wrapped) || KEYWORDS.contains(&word.as_str()) || word == "{" {
             return;
         }
+        if self.wrapped && matches!(word.as_str(), "-v" | "-V") {
+            // `command -v NAME` only asks where it is
+            self.wrapped = false;
+            return;
+        }
         if is_pm2(&word) {
             found.push(line);
         }
@@ -143,6 +148,7 @@ fn pm2_is_found_where_it_is_a_command() {
         "printf '%s\\n' pm2",
         "pm2x save",
         "command -v node",
+        "p=$(command -v pm2 2>/dev/null)",
     ];
     for text in other {
         assert_eq!(pm2_lines(text), [0; 0], "{text}");

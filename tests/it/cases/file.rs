@@ -78,8 +78,8 @@ pub(super) struct Look {
 pub(super) struct Acted {
     /// How many looks came before it; they must lead to a change.
     pub(super) looks_before: usize,
-    /// When the last reply came.
-    pub(super) at_ms: i64,
+    /// When the last reply came; not said: with the last look before it.
+    pub(super) at_ms: Option<i64>,
     /// One reply per op.
     pub(super) replies: Vec<Reply>,
 }

@@ -129,7 +129,9 @@ fn act(acted: &file::Acted, step: &dyn Step, target: &Target, looks: &[Look], ro
         return Err(format!("[[acted]] has {} replies to {} ops", acted.replies.len(), change.ops.len()));
     }
     let replies = replies(&acted.replies, root)?;
-    Ok(Acted { change, replies, looks_before: acted.looks_before, at: at(acted.at_ms) })
+    let begun = before.last().map(|look| look.at);
+    let at = acted.at_ms.map(at).or(begun).ok_or("no look before the change")?;
+    Ok(Acted { change, replies, looks_before: acted.looks_before, at })
 }
 
 fn check_change(change: &Change) -> Result<(), String> {
@@ -218,6 +220,7 @@ impl Keys<'_> {
         match (self.reply.file.take(), self.reply.text.take()) {
             (Some(file), None) => std::fs::read(self.root.join(&file)).map_err(|error| format!("{file}: {error}")),
             (None, Some(text)) => Ok(text.into_bytes()),
+            (None, None) if self.reply.to == "shell" => Ok(Vec::new()),
             _ => Err(format!("reply to {}: give either `file` or `text`", self.reply.to)),
         }
     }

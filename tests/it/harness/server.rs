@@ -75,6 +75,18 @@ fn public(key: &PublicKey) -> String {
     key.to_openssh().expect("a key").trim().to_owned()
 }
 
+/// Everything that was started for one channel; it ends with the value.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let leader = self.0.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(leader) = leader {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 struct Peer {
     vice: Vice,
     tell: mpsc::UnboundedSender<String>,
@@ -126,7 +138,9 @@ impl Handler for Peer {
         self.stdin.push((id, child.stdin.take().expect("piped")));
         let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
         let (handle, vice) = (session.handle(), self.vice);
+        let group = Group(child.id());
         tokio::spawn(async move {
+            let _group = group;
             let (mut a, mut b) = (vec![0; 8192], vec![0; 8192]);
             let (mut out_open, mut err_open) = (true, true);
             while out_open || err_open {

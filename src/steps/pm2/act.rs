@@ -11,7 +11,7 @@ use crate::read::pm2_host::Dump;
 use crate::read::proc::clean;
 use crate::steps::pm2_look::Seen;
 
-const SCRIPT: &str = include_str!("pm2_act.sh");
+const SCRIPT: &str = include_str!("act.sh");
 
 /// What is done to one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,9 @@ fn yes(is: bool) -> &'static str {
 }
 
 fn script(label: &'static str, home: &str, verb: &str, app: &str) -> Shell {
-    Shell::change(label, SCRIPT).timeout(Duration::from_secs(90)).env("PM2_HOME_DIR", home).env("VERB", verb).env("APP_NAME", app)
+    let mut shell = Shell::change("pm2", SCRIPT).timeout(Duration::from_secs(90));
+    shell.label = label.into();
+    shell.env("PM2_HOME_DIR", home).env("VERB", verb).env("APP_NAME", app)
 }
 
 /// One op per entry, by id; the saved list is copied before the first one and written after the last one.

@@ -4,8 +4,8 @@ use crate::model::finding::Finding;
 use crate::model::step::{Acted, Change, Evidence, Note, Unreadable, Verdict};
 use crate::read::pm2::{Pm2App, Status};
 use crate::read::proc::clean;
+use crate::steps::pm2::act::{Verb, before, by_id, targets, with_replies};
 use crate::steps::pm2::{Place, SAVED};
-use crate::steps::pm2_act::{Verb, before, by_id, targets, with_replies};
 
 impl Place<'_> {
     /// What is to be done, or that it is so already. A restart is never there already.
