@@ -21,7 +21,7 @@ pub struct Timeouts {
     pub channel: Duration,
     /// The server's answer to the request to execute.
     pub exec_reply: Duration,
-    /// From there to proof that a POSIX shell answers.
+    /// From there to proof that a POSIX shell answers; the login shell reads its rc files in this time.
     pub shell: Duration,
     /// Ending what runs on a host and seeing it gone.
     pub end: Duration,
@@ -42,7 +42,7 @@ impl Default for Timeouts {
             agent: Duration::from_secs(10),
             channel: Duration::from_secs(10),
             exec_reply: Duration::from_secs(10),
-            shell: Duration::from_secs(10),
+            shell: Duration::from_secs(20),
             end: Duration::from_secs(10),
             drain: Duration::from_secs(2),
             keepalive: Duration::from_secs(5),

@@ -40,6 +40,8 @@ pub(crate) enum ShellFault {
     ForcedCommand { raw: String },
     #[error("the login shell did not give us /bin/sh; it answered `{raw}`")]
     NoShell { raw: String },
+    #[error("nothing answered on the way to a shell in {0:?}")]
+    Silent(Duration),
     #[error("the connection is lost")]
     Lost,
     #[error("no random bytes can be had")]
@@ -57,6 +59,7 @@ impl ShellFault {
             Self::NoReply => "exec-timeout",
             Self::ForcedCommand { .. } => "forced-command",
             Self::NoShell { .. } => "no-shell",
+            Self::Silent(_) => "shell-timeout",
             Self::NoRandomness => "no-randomness",
         }
     }
@@ -179,7 +182,7 @@ impl Shell {
         match reply.map(|answer| answer.ok().and_then(|answer| *answer)) {
             Ok(Some(true)) => {}
             Ok(Some(false)) => return Err(ShellFault::ExecRefused),
-            Ok(None) => return Err(shell.diagnosis()),
+            Ok(None) => return Err(shell.diagnosis(link.timeouts.exec_reply)),
             Err(_) => return Err(ShellFault::NoReply),
         }
         link.settle();
@@ -217,18 +220,19 @@ impl Shell {
     async fn await_proof(&self, done: oneshot::Receiver<Done>, limit: Duration) -> Result<Done, ShellFault> {
         match timeout(limit, done).await {
             Ok(Ok(done)) if matches!(done.end, End::Status(0)) => Ok(done),
-            _ => Err(self.diagnosis()),
+            _ => Err(self.diagnosis(limit)),
         }
     }
 
-    /// What answers, if it is not our shell.
-    fn diagnosis(&self) -> ShellFault {
+    /// What answers, if it is not our shell. Silence proves nothing but an overloaded host.
+    fn diagnosis(&self, limit: Duration) -> ShellFault {
         let desk = lock(&self.desk);
         let raw = [desk.out.noise(), desk.err.noise()].concat();
         let raw = shown(&raw, 200);
         match desk.over {
             Some(Over::Lost) => ShellFault::Lost,
             Some(Over::NoStatus(Some(status))) if status != 0 => ShellFault::NoShell { raw },
+            None if raw.is_empty() => ShellFault::Silent(limit),
             _ => ShellFault::ForcedCommand { raw },
         }
     }

@@ -261,8 +261,11 @@ async fn what_is_no_shell_is_said_to_be_none() {
         assert_eq!(fault.code, want, "{command}");
         assert!(fault.summary.contains(said), "{}", fault.summary);
     }
-    // it echoes what it is sent, which must prove nothing
-    let sshd = Sshd::with("ForceCommand cat");
-    let fleet = fleet_with(Timeouts { shell: Duration::from_secs(1), ..timeouts() });
-    assert_eq!(fleet.connect(&sshd.host()).await.err().map(|f| f.finding.code), Some("forced-command".to_owned()));
+    // one echoes what it is sent, which must prove nothing; the other says nothing, which proves nothing either
+    for (command, want) in [("cat", "forced-command"), ("cat >/dev/null", "shell-timeout")] {
+        let sshd = Sshd::with(&format!("ForceCommand {command}"));
+        let fleet = fleet_with(Timeouts { shell: Duration::from_secs(1), ..timeouts() });
+        let code = fleet.connect(&sshd.host()).await.err().map(|fault| fault.finding.code);
+        assert_eq!(code.as_deref(), Some(want), "{command}");
+    }
 }
