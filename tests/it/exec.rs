@@ -16,11 +16,11 @@ struct Ran {
 fn inventory(sshd: &Sshd, names: &[&str], more: &str) {
     let host = sshd.host();
     let mut text = format!(
-        "[defaults]\nuser = \"{}\"\naddress = \"127.0.0.1\"\nport = {}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n",
+        "[defaults]\nuser = \"{}\"\nport = {}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n",
         host.user, host.port
     );
     for name in names {
-        text.push_str(&format!("[hosts.{name}]\n"));
+        text.push_str(&format!("[hosts.{name}]\naddress = \"127.0.0.1\"\n"));
     }
     fs::write(sshd.path("inventory.toml"), text + more).expect("written");
 }
@@ -73,7 +73,7 @@ fn failures_carry_their_status_and_their_words() {
 fn unreachable_hosts_do_not_hide_the_others() {
     let sshd = Sshd::start();
     let port = free_port();
-    inventory(&sshd, &["p-1"], &format!("[hosts.q]\nport = {port}\n"));
+    inventory(&sshd, &["p-1"], &format!("[hosts.q]\naddress = \"127.0.0.1\"\nport = {port}\n"));
     let ran = exec(&sshd, &["all", "--", "true"]);
     let want = format!(
         "p-1: ok\nq: unreachable, refused: 127.0.0.1:{port}: connection refused (os error 111)\n  \
@@ -119,7 +119,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_contacted() {
     inventory(&sshd, &["p-1", "p-2"], "");
     let ran = exec(&sshd, &["web", "--", "true"]);
     assert_eq!((ran.stdout.as_str(), ran.code), ("", Some(2)));
-    assert_eq!(ran.stderr, "error: `web` matches no host\n  hosts: p-1, p-2\n");
+    assert_eq!(ran.stderr, "error: selector: no host `web` in the inventory\n  web\n  ^^^\n");
     assert_eq!(exec(&sshd, &["p-1"]).code, Some(2));
     assert_eq!(exec(&sshd, &["p-1", "--forks", "0", "--", "true"]).code, Some(2));
     assert_eq!(exec(&sshd, &["p-1", "--timeout", "5", "--", "true"]).code, Some(2));
