@@ -37,7 +37,7 @@ pub struct Args {
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let begun = Instant::now();
-    let lab = Lab { dir: &args.dir, network: args.network };
+    let lab = Lab { dir: &args.dir };
     let played = play(args, settings, &lab);
     let down = if args.keep { Ok(()) } else { lab.run(&["down"]) };
     let code = played?;
@@ -49,9 +49,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 }
 
 fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> {
-    let hosts = args.hosts.to_string();
+    let (hosts, network) = (args.hosts.to_string(), args.network.to_string());
     say(&format!("1/6 a practice fleet of {hosts}: real sshd, real PM2, a namespace each"));
-    lab.run(&["up", "--hosts", &hosts])?;
+    lab.run(&["up", "--hosts", &hosts, "--network", &network])?;
     say("2/6 the incident: a second PM2 app fights for port 3000 on every host");
     lab.run(&["fault", INCIDENT])?;
     let mut settings = settings.clone();
@@ -99,7 +99,6 @@ fn seconds(time: Duration) -> String {
 
 struct Lab<'a> {
     dir: &'a Path,
-    network: u8,
 }
 
 impl Lab<'_> {
@@ -111,7 +110,6 @@ impl Lab<'_> {
             .args(what)
             .arg("--dir")
             .arg(self.dir)
-            .args(["--network", &self.network.to_string()])
             .status()
             .map_err(|error| Failure::new(70, format!("the lab could not be started: {error}")))?;
         if status.success() {

@@ -41,15 +41,15 @@ impl Prompter {
 
 impl Reporter for Prompter {
     fn on(&mut self, event: &Event) -> io::Result<()> {
-        let EventKind::ConfirmAsked { phrase, why } = &event.kind else { return Ok(()) };
+        let EventKind::ConfirmAsked { phrase, .. } = &event.kind else { return Ok(()) };
         let (by, to) = (self.by.clone(), self.to.clone());
         match self.consent {
             Consent::Flag => answer(&to, Control::Confirm { by, via: "flag".to_owned() }),
             Consent::Ask => {
-                let (phrase, why) = (phrase.clone(), why.clone());
+                let phrase = phrase.clone();
                 // a thread that waits for a line cannot be ended; it must not be one that anybody waits for
                 thread::spawn(move || {
-                    let order = match ask(phrase.as_deref(), &why) {
+                    let order = match ask(phrase.as_deref()) {
                         Ok(true) => Control::Confirm { by, via: "tty".to_owned() },
                         Ok(false) => Control::Decline { reason: "not confirmed".to_owned() },
                         Err(error) => Control::Decline { reason: format!("the terminal could not be read: {error}") },
@@ -67,11 +67,11 @@ fn answer(to: &mpsc::Sender<Control>, order: Control) {
     let _ = to.try_send(order);
 }
 
-fn ask(phrase: Option<&str>, why: &str) -> io::Result<bool> {
+fn ask(phrase: Option<&str>) -> io::Result<bool> {
     let mut err = io::stderr().lock();
     match phrase {
-        Some(phrase) => write!(err, "     Confirm type \"{phrase}\" to go on ({why}): ")?,
-        None => write!(err, "     Confirm go on? ({why}) [y/N] ")?,
+        Some(phrase) => write!(err, "             type \"{phrase}\" to go on: ")?,
+        None => write!(err, "             go on? [y/N] ")?,
     }
     err.flush()?;
     drop(err);

@@ -360,7 +360,7 @@ pub fn confirmation(name: &str, hosts: &[&Host], inventory: &Inventory, risk: Ri
     for group in inventory.groups.iter().filter(|group| group.hosts.len() >= 3 && !protected.contains_key(group.name.as_str())) {
         let count = touched(&group);
         if count * 2 > group.hosts.len() {
-            why.push(format!("{count} of the {} hosts of group `{}`", group.hosts.len(), group.name));
+            why.push(format!("{count} of the {} hosts of group `{}` are selected", group.hosts.len(), group.name));
         }
     }
     if risk == Risk::Destructive {

@@ -86,7 +86,7 @@ impl<W: Write + Send> Human<W> {
             E::StepSeen { .. } | E::StepIntent { .. } | E::BatchFinished { .. } => Ok(()),
             E::PreviewStep { .. } => self.checking(event.ts, to),
             E::PlanSummary { .. } => self.planned(event, to),
-            E::ConfirmAsked { why, .. } => self.line(to, "Confirm", Tone::Strong, why),
+            E::ConfirmAsked { why, .. } => self.line(to, "Confirm", Tone::Strong, &format!("asked for: {why}")),
             E::ConfirmGiven { by, via } => self.line(to, "Confirmed", Tone::Strong, &format!("by {by} ({via})")),
             E::ConfirmDeclined { reason } => self.line(to, "Declined", Tone::Warn, reason),
             E::BatchStarted { n, of, canary, hosts } => {
@@ -209,13 +209,14 @@ impl<W: Write + Send> Human<W> {
         finding: Option<&Finding>,
         took: Duration,
     ) -> io::Result<()> {
-        if outcome == HostOutcome::Ok && !self.is_small() {
+        // the table of a dry run has said already what would be done on a host that is fine
+        if outcome == HostOutcome::Ok && (self.state.dry_run || !self.is_small()) {
             return Ok(());
         }
         let cause = self.state.hosts.get(host).and_then(|h| summary::cause(&self.state, h));
         let cause: Option<(Option<&StepId>, &Finding)> = cause.or(finding.map(|finding| (None, finding)));
         let text = match &cause {
-            _ if outcome == HostOutcome::Ok => (if changed { "changed" } else { "nothing to change" }).to_owned(),
+            _ if outcome == HostOutcome::Ok => (if changed { "changed" } else { "nothing was changed" }).to_owned(),
             Some((Some(step), finding)) => format!("step {}: {}", words::step(&self.state, step), finding.summary),
             Some((None, finding)) => finding.summary.clone(),
             None => String::new(),

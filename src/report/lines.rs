@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::engine::report::Reporter;
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, PlannedStep};
 use crate::model::finding::Finding;
 use crate::model::hostset;
 use crate::model::id::HostName;
@@ -162,8 +162,25 @@ impl<W: Write + Send> Lines<W> {
             let Some(first) = group.hosts.first() else { continue };
             let text = format!("{} {}", hostset::fold(&group.hosts), preview::in_short(&self.state, first));
             self.line(event.ts, "plan", &text)?;
+            if self.state.dry_run {
+                self.steps(event.ts, &group.hosts, first)?;
+            }
         }
         Ok(())
+    }
+
+    /// What a dry run was asked for: each step, with what its line rests on.
+    fn steps(&mut self, at: Timestamp, hosts: &[HostName], first: &HostName) -> io::Result<()> {
+        let Some(host) = self.state.hosts.get(first) else { return Ok(()) };
+        let tell = |step: &PlannedStep| {
+            let seen = host.preview.get(&step.id)?;
+            let what = if seen.effects.is_empty() { seen.summary.clone() } else { seen.effects.join("; ") };
+            let lost = if seen.destroys { " CANNOT be undone" } else { "" };
+            let place = format!("{} {} {}", hostset::fold(hosts), step.n, step.id);
+            Some(format!("{place} {}{lost} ({}) \"{what}\"", seen.outcome, seen.basis.word()))
+        };
+        let lines: Vec<String> = self.state.steps.iter().filter_map(tell).collect();
+        lines.iter().try_for_each(|line| self.line(at, "step", line))
     }
 
     /// What has been running for longest; without anything that runs, how many hosts are done.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::model::hostset::fold;
 use crate::model::id::HostName;
 use crate::model::time::Timestamp;
 use crate::model::visible::{pad, visible, width};
@@ -13,6 +14,10 @@ use crate::state::timeline::{Counter, Entry, Mark, Moment, PhaseTime, Timeline};
 
 /// The most columns of a sparkline.
 const SPARK: usize = 20;
+/// The most columns of the hosts; longer sets push their line to the right.
+const PLACE: usize = 24;
+/// What is said within this time is said at the same time.
+const SAME_TIME: Duration = Duration::from_secs(2);
 
 /// Writes the story; of one host only, where one is named.
 pub fn render(
@@ -24,15 +29,15 @@ pub fn render(
 ) -> io::Result<()> {
     heading(out, paint, state)?;
     let shown = |entry: &&Entry| only.is_none() || entry.host.is_none() || entry.host.as_ref() == only;
-    let entries: Vec<&Entry> = timeline.entries.iter().filter(shown).collect();
-    let hosts = entries.iter().filter_map(|e| e.host.as_ref()).map(|h| width(h.as_str())).max().unwrap_or(1);
+    let lines = folded(timeline.entries.iter().filter(shown));
+    let hosts = lines.iter().map(|line| width(&line.place())).max().unwrap_or(1).min(PLACE);
     let mut day = state.started.map(Timestamp::date);
-    for entry in entries {
-        if day.as_ref().is_some_and(|day| *day != entry.at.date()) {
-            day = Some(entry.at.date());
-            writeln!(out, "{}", entry.at.date())?;
+    for line in &lines {
+        if day.as_ref().is_some_and(|day| *day != line.entry.at.date()) {
+            day = Some(line.entry.at.date());
+            writeln!(out, "{}", line.entry.at.date())?;
         }
-        row(out, paint, entry, hosts)?;
+        row(out, paint, line, hosts)?;
     }
     for counter in timeline.counters.iter().filter(|counter| only.is_none_or(|host| counter.host == *host)) {
         writeln!(out, "{}", visible(&counter_line(counter)))?;
@@ -50,6 +55,45 @@ pub fn render(
     Ok(())
 }
 
+/// Entries that say the same of several hosts at the same time.
+struct Line<'e> {
+    entry: &'e Entry,
+    hosts: Vec<HostName>,
+}
+
+impl Line<'_> {
+    fn place(&self) -> String {
+        if self.hosts.is_empty() { "-".to_owned() } else { fold(&self.hosts) }
+    }
+}
+
+/// A batch of hosts goes through the same steps side by side: what is the same is told once.
+fn folded<'e>(entries: impl Iterator<Item = &'e Entry>) -> Vec<Line<'e>> {
+    let mut lines: Vec<Line<'e>> = Vec::new();
+    for entry in entries {
+        let same = |line: &&mut Line<'_>| {
+            let (one, other) = (line.entry, entry);
+            let equal = (&one.text, one.who, one.bad, marked(one)) == (&other.text, other.who, other.bad, marked(other));
+            equal && other.at.since(one.at) <= SAME_TIME
+        };
+        let known =
+            |line: &&mut Line<'_>| entry.host.as_ref().is_some_and(|host| !line.hosts.is_empty() && !line.hosts.contains(host));
+        let near = lines.iter_mut().rev().take_while(|line| entry.at.since(line.entry.at) <= SAME_TIME);
+        match near.into_iter().find(|line| same(line) && known(line)) {
+            Some(line) => line.hosts.extend(entry.host.clone()),
+            None => lines.push(Line { entry, hosts: entry.host.clone().into_iter().collect() }),
+        }
+    }
+    lines
+}
+
+fn marked(entry: &Entry) -> Option<(bool, u64)> {
+    entry.mark.map(|mark| match mark {
+        Mark::Open => (true, 0),
+        Mark::Closed(open) => (false, open.as_secs()),
+    })
+}
+
 fn heading(out: &mut dyn Write, paint: Paint, state: &RunState) -> io::Result<()> {
     let run = state.run.as_ref().map_or("?", |run| run.as_str());
     let runbook = state.runbook.as_ref().map_or("?", |book| book.name.as_str());
@@ -61,8 +105,8 @@ fn heading(out: &mut dyn Write, paint: Paint, state: &RunState) -> io::Result<()
     writeln!(out, "{}", paint.word(&text, Tone::Strong))
 }
 
-fn row(out: &mut dyn Write, paint: Paint, entry: &Entry, hosts: usize) -> io::Result<()> {
-    let host = pad(entry.host.as_ref().map_or("-", |host| host.as_str()), hosts);
+fn row(out: &mut dyn Write, paint: Paint, line: &Line<'_>, hosts: usize) -> io::Result<()> {
+    let (entry, host) = (line.entry, pad(&line.place(), hosts));
     let since = offset(entry.since_start);
     let text = visible(&entry.text);
     let text = if entry.bad { paint.word(&text, Tone::Bad) } else { text.into_owned() };

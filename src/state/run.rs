@@ -255,7 +255,10 @@ impl HostState {
             E::StepJudged { step, note, .. } => {
                 let unit = self.units.entry(step.clone()).or_default();
                 unit.first_note.get_or_insert_with(|| note.clone());
-                unit.note = Some(note.clone());
+                // a later look at a finished unit, while its host soaks, does not take its end back
+                if unit.outcome.is_none() {
+                    unit.note = Some(note.clone());
+                }
             }
             E::StepIntent { step, .. } => {
                 self.changed = true;

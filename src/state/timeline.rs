@@ -292,7 +292,7 @@ impl Teller {
         }
         // a wait says the same thing many times; the story tells it once
         let said = self.words.insert((host.clone(), step.clone()), note.word.clone());
-        if said.as_ref() != Some(&note.word) {
+        if said.as_ref() != Some(&note.word) && note.word != "not-known" {
             let text = format!("{} [{}] {}", self.titled(step), note.word, note.summary);
             self.say(event, source, text).bad = is_trouble(&note.word);
         }
@@ -408,12 +408,16 @@ fn is_trouble(word: &str) -> bool {
     TROUBLE.contains(&word)
 }
 
-/// Restart counters among the values of a note: `restarts` itself, or in a list of entries with a name each.
+/// Restart counters among the values of a note: `restarts` itself, or in a list of entries with a name each, which say
+/// `restarts`, or `before` and `after` where two samples were taken.
 fn restarts(note: &Note) -> Vec<(Option<String>, u64)> {
     let name = |value: &Value| value.get("name").or_else(|| value.get("app")).and_then(Value::as_str).map(str::to_owned);
     let own = note.values.get("restarts").and_then(Value::as_u64);
     let app = ["app", "name"].iter().find_map(|key| note.values.get(*key)).and_then(Value::as_str).map(str::to_owned);
     let lists = note.values.values().filter_map(Value::as_array).flatten();
-    let listed = lists.filter_map(|entry| Some((name(entry), entry.get("restarts")?.as_u64()?)));
+    let listed = lists.flat_map(|entry| {
+        let counts = ["restarts", "before", "after"].map(|key| entry.get(key).and_then(Value::as_u64));
+        counts.into_iter().flatten().map(|count| (name(entry), count)).collect::<Vec<_>>()
+    });
     own.map(|value| (app, value)).into_iter().chain(listed).collect()
 }

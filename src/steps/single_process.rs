@@ -277,7 +277,11 @@ impl Picture<'_> {
 
     fn values(&self, mut note: Note, earlier: &Seen) -> Note {
         if let Some(app) = self.family.wanted.first() {
-            note = note.value("pm_id", app.pm_id).value("restarts", app.restarts).value("status", app.status.to_string());
+            note = note
+                .value("app", app.name.as_str())
+                .value("pm_id", app.pm_id)
+                .value("restarts", app.restarts)
+                .value("status", app.status.to_string());
             if let Some(pid) = app.pid {
                 note = note.value("pid", pid);
             }

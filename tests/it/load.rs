@@ -383,7 +383,7 @@ fn the_confirmation_is_scaled_to_the_risk() {
     assert_eq!(ask(12, true, "all", &look), Confirmation::None);
     assert_eq!(ask(6, false, "web-[01-03]", &act), Confirmation::Yes);
     assert_eq!(ask(2, false, "web-*", &act), Confirmation::Yes, "a group of two has no majority to protect");
-    assert_eq!(ask(6, false, "web-[01-04]", &act), phrase("steps 4", "4 of the 6 hosts of group `web`"));
+    assert_eq!(ask(6, false, "web-[01-04]", &act), phrase("steps 4", "4 of the 6 hosts of group `web` are selected"));
     assert_eq!(ask(6, true, "web-01", &act), phrase("steps 1", "group `web` is protected"));
     assert_eq!(ask(6, true, "db", &act), Confirmation::Yes);
     assert_eq!(ask(30, false, "web-[01-11]", &act), phrase("steps 11", "11 hosts are more than 10"));

@@ -299,7 +299,7 @@ fn planned(dry_run: bool) -> Story {
 
 fn failing(close: bool) -> Story {
     let mut story = planned(false);
-    let why = "type \"restart-loop 4\" to run on 4 hosts".to_owned();
+    let why = "3 of the 4 hosts of group `web` are selected".to_owned();
     story.add(EventKind::ConfirmAsked { phrase: Some("restart-loop 4".to_owned()), why }).wait(1_900);
     story.add(EventKind::ConfirmGiven { by: "ana".to_owned(), via: "tty".to_owned() });
     story.batch(1, 3, &["web-01"]).cured("web-01").wait(1_000).batch(2, 3, &["web-02", "web-04"]);
