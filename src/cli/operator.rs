@@ -112,12 +112,14 @@ impl Signals {
                 last = Some(Instant::now());
                 count += 1;
                 taken.code.store(code, Ordering::SeqCst);
-                // a closed terminal is no reason not to stop
-                let _ = writeln!(io::stderr(), "{}", words(name, count));
                 match count {
                     1 => answer(&to, Control::Stop { by: name.to_owned() }),
                     2 => answer(&to, Control::Cancel { by: name.to_owned() }),
-                    _ => taken.leave.notify_one(),
+                    _ => {
+                        // a closed terminal is no reason not to leave
+                        let _ = writeln!(io::stderr(), "     Leaving by {name}: the hosts are left as they are");
+                        taken.leave.notify_one();
+                    }
                 }
             }
         });
@@ -128,13 +130,5 @@ impl Signals {
     pub async fn leave(&self) -> u8 {
         self.leave.notified().await;
         self.code.load(Ordering::SeqCst)
-    }
-}
-
-fn words(name: &str, count: u32) -> String {
-    match count {
-        1 => format!("    Stopping by {name}: what runs may end, then what is open is closed; again: ends what runs"),
-        2 => format!("    Aborting by {name}: ending what runs on the hosts, then closing; again: leaves at once"),
-        _ => format!("     Leaving by {name}: the hosts are left as they are"),
     }
 }

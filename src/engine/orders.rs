@@ -66,14 +66,14 @@ pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orde
                         }
                         waiting
                     });
-                    let _ = recorder.note(EventKind::RunStopping { reason: "stop".to_owned(), by }).await;
+                    let _ = recorder.note(EventKind::RunStopping { reason: "as asked".to_owned(), by }).await;
                 }
                 Control::Stop { .. } => {}
                 Control::Cancel { by } => {
                     given.stop.cancel();
                     if !given.cancel.is_cancelled() {
                         given.cancel.cancel();
-                        let _ = recorder.note(EventKind::RunAborting { reason: "cancel".to_owned(), by }).await;
+                        let _ = recorder.note(EventKind::RunAborting { reason: "as asked again".to_owned(), by }).await;
                     }
                 }
             }

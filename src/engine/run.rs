@@ -19,7 +19,7 @@ use crate::model::control::Control;
 use crate::model::event::{EventKind, PlannedStep, PreviewGroup};
 use crate::model::finding::Finding;
 use crate::model::id::{HostName, RunId};
-use crate::model::outcome::{HostOutcome, RunState as EndState};
+use crate::model::outcome::{HostOutcome, Risk, RunState as EndState};
 use crate::model::plan::{Confirmation, Plan};
 use crate::state::run::RunState;
 use crate::state::summary::conclude;
@@ -148,6 +148,11 @@ struct Driver<W: World> {
 
 impl<W: World> Driver<W> {
     async fn drive(&mut self, dry_run: bool, pending: bool) -> Result<(), EngineError> {
+        let only_looks = self.plan.risk == Risk::ReadOnly;
+        if only_looks && !dry_run {
+            // looking twice at what nothing is going to change would tell nothing new
+            return self.batches().await;
+        }
         let previews = self.preview().await?;
         if dry_run {
             self.end_preview(&previews).await?;
@@ -300,6 +305,7 @@ impl<W: World> Driver<W> {
             self.soak(batch).await?;
             self.finish_batch(n, batch).await?;
             if n + 1 < batches.len()
+                && !self.ctx.is_stopping()
                 && let Some(reason) = self.gate(n == 0, batch)
             {
                 self.ctx.recorder.note(EventKind::RunStopping { reason, by: "gate".to_owned() }).await?;

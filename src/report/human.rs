@@ -66,6 +66,18 @@ impl<W: Write + Send> Human<W> {
         self.state.hosts.len() <= SMALL_FLEET || self.options.verbose > 0
     }
 
+    /// No live lines while somebody is asked: what they type must stay readable.
+    fn set_live(&mut self, event: &EventKind) -> io::Result<()> {
+        match event {
+            EventKind::ConfirmAsked { .. } => self.live.take().map_or(Ok(()), |mut live| live.clear()),
+            EventKind::ConfirmGiven { .. } if self.live.is_none() && self.options.live => {
+                self.live = Some(Live::new(self.options.columns.unwrap_or(80)));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn line(&self, to: &mut Vec<u8>, verb: &str, tone: Tone, rest: &str) -> io::Result<()> {
         self.paint.line(to, verb, tone, rest)
     }
@@ -262,6 +274,7 @@ impl<W: Write + Send> Reporter for Human<W> {
                 None => write()?,
             }
         }
+        self.set_live(&event.kind)?;
         self.tick()
     }
 
