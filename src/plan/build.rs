@@ -72,6 +72,7 @@ impl PlanError {
 pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError>> {
     let mut errors = Errors::default();
     check_request(request, kinds, &mut errors);
+    check_guards(request, kinds, &mut errors);
     if !errors.list.is_empty() {
         return Err(errors.list);
     }
@@ -126,6 +127,27 @@ impl Errors {
         match self.list.iter_mut().find(same) {
             Some(known) => known.hosts.extend(error.hosts.into_iter().filter(|h| !known.hosts.contains(h)).collect::<Vec<_>>()),
             None => self.list.push(error),
+        }
+    }
+}
+
+/// What the inventory asks for and this version does not enforce stops every plan that could change something: a guard
+/// that is written down and not held is worse than none.
+fn check_guards(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
+    let only_looks = |step: &StepDecl| (kinds.risk)(&step.kind) == Some(Risk::ReadOnly);
+    if request.runbook.steps.iter().all(only_looks) {
+        return;
+    }
+    for name in &request.hosts {
+        let Some(host) = request.inventory.host(name) else { continue };
+        let asked = [
+            ("instance_id", host.instance_id.is_some()),
+            ("targets", request.inventory.targets.get(name).is_some_and(|targets| !targets.is_empty())),
+        ];
+        for (key, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+            let message = format!("`{key}` is in the inventory, and holding a change to it is not built yet");
+            let hint = Some(format!("only read-only runbooks run on these hosts; without `{key}` nothing is compared"));
+            errors.push(PlanError { hosts: vec![name.clone()], hint, ..PlanError::new(message) });
         }
     }
 }
