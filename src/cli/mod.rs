@@ -13,6 +13,7 @@ pub mod journal;
 pub mod lab;
 pub mod lint;
 pub mod list;
+pub mod logging;
 pub mod note;
 pub mod open;
 pub mod operator;
@@ -57,6 +58,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         _ => {}
     }
     let settings = Settings::new(&cli.global)?;
+    if matches!(cli.command, Command::Run(_) | Command::Close(_) | Command::Exec(_)) {
+        logging::start(&settings);
+    }
     match cli.command {
         Command::Run(args) => run::run(&args, &settings),
         Command::Close(args) => close::run(&args, &settings),

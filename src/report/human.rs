@@ -186,7 +186,9 @@ impl<W: Write + Send> Human<W> {
         let down = if down.is_empty() { String::new() } else { format!(", {} down", words::hosts(&down, 40)) };
         let took = words::took(self.state.started.map_or(Duration::ZERO, |start| now.since(start)));
         let all = words::count(hosts.len(), "host");
-        self.line(to, "Checking", Tone::Strong, &format!("{}: {all}; {up} up{down} ({took})", self.state.selector))
+        // a read-only run starts its batches before it has heard of any host
+        let heard = if up == 0 && down.is_empty() { String::new() } else { format!("; {up} up{down} ({took})") };
+        self.line(to, "Checking", Tone::Strong, &format!("{}: {all}{heard}", self.state.selector))
     }
 
     fn planned(&mut self, event: &Event, to: &mut Vec<u8>) -> io::Result<()> {

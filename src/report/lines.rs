@@ -143,7 +143,9 @@ impl<W: Write + Send> Lines<W> {
         let hosts = &self.state.hosts;
         let up = hosts.values().filter(|host| host.facts.is_some()).count();
         let down = hosts.values().filter(|host| host.unreachable.is_some()).count();
-        let text = format!("{} {}; {up} up {down} down", self.state.selector, words::count(hosts.len(), "host"));
+        // a read-only run starts its batches before it has heard of any host
+        let heard = if up + down == 0 { String::new() } else { format!("; {up} up {down} down") };
+        let text = format!("{} {}{heard}", self.state.selector, words::count(hosts.len(), "host"));
         self.line(at, "check", &text)
     }
 
