@@ -1,6 +1,6 @@
 //! One host: its units in order, what came of them, what is open on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -30,7 +30,10 @@ pub struct Lane<W: World> {
     vars: BTreeMap<String, Value>,
     link: Link<W>,
     units: Vec<Unit>,
-    previewed: BTreeMap<StepId, Outcome>,
+    /// Actions that the preview showed as what may be done; nothing else is.
+    foreseen: BTreeSet<StepId>,
+    /// Why nothing may be changed here, whatever the steps say.
+    held: Option<String>,
     ends: BTreeMap<StepId, UnitEnd>,
     opened: Vec<Obligation>,
     unreachable: Option<Finding>,
@@ -67,7 +70,8 @@ impl<W: World> Lane<W> {
             vars: lane.vars.clone(),
             link: Link::new(lane.host.clone()),
             units,
-            previewed: BTreeMap::new(),
+            foreseen: BTreeSet::new(),
+            held: Some("it was not previewed".to_owned()),
             ends: BTreeMap::new(),
             opened: Vec::new(),
             unreachable: None,
@@ -93,6 +97,7 @@ impl<W: World> Lane<W> {
         let mut preview = LanePreview::default();
         if let Err(finding) = self.link.connect(ctx).await {
             preview.signature = format!("unreachable {}", finding.code);
+            self.held = Some(format!("it could not be reached when the run was confirmed ({})", finding.code));
             self.unreachable = Some(finding);
             preview.outcome = Some(HostOutcome::Unreachable);
             return preview;
@@ -106,7 +111,12 @@ impl<W: World> Lane<W> {
                     end.finding.map(|finding| Finding { summary: format!("{} (optional)", finding.summary), ..finding });
             } else if !end.outcome.is_fine() && blocked.is_none() && !ctx.is_stopping() {
                 blocked = Some(format!("`{}` says no", unit.spec.step));
-                preview.outcome = Some(if end.outcome == Outcome::Refused { HostOutcome::Refused } else { HostOutcome::Failed });
+                preview.outcome = Some(match (&end.unreachable, end.outcome) {
+                    (Some(_), _) => HostOutcome::Unreachable,
+                    (None, Outcome::Refused) => HostOutcome::Refused,
+                    (None, _) => HostOutcome::Failed,
+                });
+                self.unreachable = end.unreachable.take();
             }
             if ctx.is_stopping() {
                 preview.outcome = Some(HostOutcome::Cancelled);
@@ -116,6 +126,11 @@ impl<W: World> Lane<W> {
             if end.outcome == Outcome::WouldChange && blocked.is_none() && end.destroys {
                 preview.destroys += 1;
             }
+        }
+        self.held = blocked.map(|why| format!("in the preview {why}"));
+        if preview.outcome.is_some() {
+            // a host that said no is left out: nothing of what it would have come to is done, or counted
+            (preview.changes, preview.destroys, preview.not_known) = (0, 0, 0);
         }
         // the run itself looks again; nothing seen here stands for that
         self.ends.clear();
@@ -133,12 +148,24 @@ impl<W: World> Lane<W> {
             Truth::Known(false) => return (skipped(&unit), Basis::Seen),
             Truth::NotKnown(name) => return not_known(format!("depends on {name}")),
         }
-        let waits_for = self.ends.values().any(|end| matches!(end.outcome, Outcome::WouldChange));
+        let waits_for = self.awaits_change();
         if unit.polls() && waits_for {
             return not_known("needs a change that has not happened".to_owned());
         }
         let end = converge(ctx, &mut self.link, &unit, Mode::Preview).await;
+        if unit.class == Class::Check && waits_for && end.outcome == Outcome::Failed && end.unreachable.is_none() {
+            // it stands behind a change, so that its "no" of today says nothing about the run
+            return not_known("is not so now; a change before it has not happened".to_owned());
+        }
         (end, unit.step.basis())
+    }
+
+    /// Whether an action before this would or might change the host.
+    fn awaits_change(&self) -> bool {
+        self.units.iter().filter(|unit| unit.class == Class::Action).any(|unit| {
+            let outcome = self.ends.get(&unit.spec.step).map(|end| end.outcome);
+            matches!(outcome, Some(Outcome::WouldChange | Outcome::NotKnown))
+        })
     }
 
     async fn tell_preview(&mut self, ctx: &RunContext<W>, index: usize, end: &UnitEnd, basis: Basis, preview: &mut LanePreview) {
@@ -168,7 +195,11 @@ impl<W: World> Lane<W> {
             destroys: end.destroys,
         };
         let _ = ctx.recorder.note(event).await;
-        self.previewed.insert(unit.spec.step.clone(), end.outcome);
+        // what holds now may not hold any more after the changes before it: then it is brought back
+        let shown = matches!(end.outcome, Outcome::WouldChange | Outcome::NotKnown);
+        if shown || (end.outcome == Outcome::Already && self.awaits_change()) {
+            self.foreseen.insert(unit.spec.step.clone());
+        }
         self.ends.insert(unit.spec.step.clone(), end.clone());
     }
 
@@ -228,6 +259,9 @@ impl<W: World> Lane<W> {
             }
         };
         self.opened.extend(end.opened.take());
+        if let (Some(finding), false) = (end.unreachable.take(), unit.spec.optional) {
+            self.unreachable = Some(finding);
+        }
         let finished = EventKind::StepFinished {
             host: self.host.name.clone(),
             step: step.clone(),
@@ -250,9 +284,10 @@ impl<W: World> Lane<W> {
 
     /// A change is made only where the preview said that it might be.
     fn mode(&self, unit: &Unit) -> Mode {
-        match self.previewed.get(&unit.spec.step) {
-            None | Some(Outcome::WouldChange | Outcome::NotKnown) => Mode::Act,
-            Some(_) => Mode::Hold,
+        match &self.held {
+            Some(why) => Mode::Hold(why.clone()),
+            None if self.foreseen.contains(&unit.spec.step) => Mode::Act,
+            None => Mode::Hold("the preview saw no need for this".to_owned()),
         }
     }
 
@@ -350,7 +385,8 @@ impl<W: World> Lane<W> {
             HostOutcome::Failed
         } else if has(Outcome::Refused) {
             HostOutcome::Refused
-        } else if has(Outcome::Cancelled) {
+        } else if any(Outcome::Cancelled) {
+            // also where it was optional: what comes after it did not run
             HostOutcome::Cancelled
         } else {
             HostOutcome::Ok

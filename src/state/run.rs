@@ -139,6 +139,8 @@ pub struct OpenObligation {
     pub obligation: Obligation,
     /// Since when.
     pub since: Timestamp,
+    /// The number of the event that opened it: what was opened last is closed first.
+    pub seq: u64,
     /// Why the last try to close it failed.
     pub failed: Option<Finding>,
 }
@@ -264,8 +266,9 @@ impl HostState {
                 unit.changed = true;
             }
             E::ObligationOpened { step, obligation, .. } => {
-                let open = OpenObligation { step: step.clone(), obligation: obligation.clone(), since: event.ts, failed: None };
-                self.open.insert(obligation.key.clone(), open);
+                let (step, obligation) = (step.clone(), obligation.clone());
+                let open = OpenObligation { step, obligation, since: event.ts, seq: event.seq, failed: None };
+                self.open.insert(open.obligation.key.clone(), open);
             }
             E::ObligationClosed { key, .. } => {
                 self.open.remove(key);
@@ -287,6 +290,8 @@ impl HostState {
                 if note.is_some() {
                     unit.note.clone_from(note);
                 }
+                // an intent that a guard stopped was none
+                self.changed = self.units.values().any(|unit| unit.changed);
             }
             E::HostFinished { outcome, changed, finding, .. } => {
                 self.running = None;
