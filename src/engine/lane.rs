@@ -430,8 +430,9 @@ impl<W: World> Lane<W> {
             let held = self.ends.get(&unit.spec.step).filter(|end| end.outcome == Outcome::Ok).and_then(|end| end.note.clone());
             let (true, Some(held)) = (unit.polls(), held) else { continue };
             let end = converge(ctx, &mut self.link, &unit, Mode::Preview).await;
-            // what must hold for a time has only just been looked at again: its word says whether it still does
-            let still = end.outcome == Outcome::Ok || end.note.as_ref().is_some_and(|note| note.word == held.word);
+            // what must hold for a time has only just been looked at again: its word says whether it still does, if it
+            // is still about the same process
+            let still = end.outcome == Outcome::Ok || end.note.as_ref().is_some_and(|note| is_still(&held, note));
             if still || end.outcome == Outcome::Cancelled {
                 continue;
             }
@@ -464,7 +465,28 @@ impl<W: World> Lane<W> {
     }
 }
 
+/// Whether a look says what an earlier one said, of the same processes: a restart between two looks is no rest.
+fn is_still(held: &Note, now: &Note) -> bool {
+    let same = |name: &str| held.values.get(name) == now.values.get(name);
+    held.word == now.word && ["pm_id", "pid", "restarts"].iter().all(|name| same(name))
+}
+
 fn skipped(unit: &Unit) -> UnitEnd {
     let condition = unit.spec.when.as_deref().unwrap_or("its condition");
     UnitEnd::plain(Outcome::Skipped, Some(Note::new("skipped", format!("not so: {condition}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_still;
+    use crate::model::step::Note;
+
+    #[test]
+    fn a_restart_between_two_looks_is_no_rest() {
+        let note = |pid: u32, restarts: u32| Note::new("single", "x").value("pid", pid).value("restarts", restarts);
+        assert!(is_still(&note(7, 3), &note(7, 3).value("steady_ms", 9)));
+        assert!(!is_still(&note(7, 3), &note(8, 4)));
+        assert!(!is_still(&note(7, 3), &note(7, 4)), "it came and went");
+        assert!(!is_still(&Note::new("single", "x"), &Note::new("looping", "x")));
+    }
 }
