@@ -59,7 +59,6 @@ pub struct Link<W: World> {
     target: Option<Target>,
     /// The machine that an earlier run has worked on, where it said which it is.
     machine: Option<String>,
-    reconnects: u32,
     /// Whether the last try to reach the host failed on the way to it.
     down: bool,
 }
@@ -67,7 +66,7 @@ pub struct Link<W: World> {
 impl<W: World> Link<W> {
     /// Not connected yet.
     pub fn new(host: Host) -> Self {
-        Self { host, session: None, target: None, machine: None, reconnects: 0, down: false }
+        Self { host, session: None, target: None, machine: None, down: false }
     }
 
     /// Not connected yet, to be accepted only if the machine is still the one that was met before.
@@ -153,17 +152,18 @@ impl<W: World> Link<W> {
         if ops.is_empty() {
             return Ok(Vec::new());
         }
+        let mut reconnects = 0;
         loop {
             self.connect(ctx).await?;
             let Some(session) = self.session.as_mut() else { continue };
             let replies = session.perform(ops, &ctx.orders.cancel).await;
             let Some((class, message)) = session.lost() else { return Ok(replies) };
             self.drop_lost(ctx, &class, &message).await;
-            if self.reconnects >= RECONNECTS || ctx.orders.cancel.is_cancelled() {
+            if reconnects >= RECONNECTS || ctx.orders.cancel.is_cancelled() {
                 self.down = true;
                 return Err(Finding::new(&class, message));
             }
-            self.reconnects += 1;
+            reconnects += 1;
         }
     }
 
