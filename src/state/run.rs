@@ -215,15 +215,6 @@ impl RunState {
         open
     }
 
-    /// Hosts by outcome; hosts without one count as not started.
-    pub fn tally(&self) -> BTreeMap<HostOutcome, usize> {
-        let mut tally = BTreeMap::new();
-        for host in self.hosts.values() {
-            *tally.entry(host.outcome.unwrap_or(HostOutcome::NotStarted)).or_default() += 1;
-        }
-        tally
-    }
-
     /// How many hosts a change was sent to.
     pub fn changed_hosts(&self) -> usize {
         self.hosts.values().filter(|host| host.changed).count()
