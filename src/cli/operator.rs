@@ -25,17 +25,16 @@ pub enum Consent {
     Ask,
 }
 
-/// Answers `confirm.asked`: from a flag at once, else from the terminal, on a thread of its own.
+/// Answers `confirm.asked` from the terminal, on a thread of its own.
 pub struct Prompter {
-    consent: Consent,
     by: String,
     to: mpsc::Sender<Control>,
 }
 
 impl Prompter {
     /// A prompter that sends its answer to `to`.
-    pub fn new(consent: Consent, by: String, to: mpsc::Sender<Control>) -> Self {
-        Self { consent, by, to }
+    pub fn new(by: String, to: mpsc::Sender<Control>) -> Self {
+        Self { by, to }
     }
 }
 
@@ -43,26 +42,22 @@ impl Reporter for Prompter {
     fn on(&mut self, event: &Event) -> io::Result<()> {
         let EventKind::ConfirmAsked { phrase, .. } = &event.kind else { return Ok(()) };
         let (by, to) = (self.by.clone(), self.to.clone());
-        match self.consent {
-            Consent::Flag => answer(&to, Control::Confirm { by, via: "flag".to_owned() }),
-            Consent::Ask => {
-                let phrase = phrase.clone();
-                // a thread that waits for a line cannot be ended; it must not be one that anybody waits for
-                thread::spawn(move || {
-                    let order = match ask(phrase.as_deref()) {
-                        Ok(true) => Control::Confirm { by, via: "tty".to_owned() },
-                        Ok(false) => Control::Decline { reason: "not confirmed".to_owned() },
-                        Err(error) => Control::Decline { reason: format!("the terminal could not be read: {error}") },
-                    };
-                    answer(&to, order);
-                });
-            }
-        }
+        let phrase = phrase.clone();
+        // a thread that waits for a line cannot be ended; it must not be one that anybody waits for
+        thread::spawn(move || {
+            let order = match ask(phrase.as_deref()) {
+                Ok(true) => Control::Confirm { by, via: "tty".to_owned() },
+                Ok(false) => Control::Decline { reason: "not confirmed".to_owned() },
+                Err(error) => Control::Decline { reason: format!("the terminal could not be read: {error}") },
+            };
+            answer(&to, order);
+        });
         Ok(())
     }
 }
 
-fn answer(to: &mpsc::Sender<Control>, order: Control) {
+/// Hands an order to the engine.
+pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
     // the engine may have ended meanwhile; then nobody needs the answer
     let _ = to.try_send(order);
 }

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice};
 use crate::cli::note::who;
 use crate::cli::open;
-use crate::cli::operator::{Consent, Prompter, Signals};
+use crate::cli::operator::{Consent, Prompter, Signals, answer};
 use crate::cli::settings::Settings;
 use crate::engine;
 use crate::engine::report::Reporter;
@@ -18,14 +18,16 @@ use crate::engine::run::{EngineError, Setup};
 use crate::journal::store::{Journal, NewRun};
 use crate::journal::writer::Writer;
 use crate::load::runbook as loader;
+use crate::model::control::Control;
 use crate::model::id::RunId;
-use crate::model::outcome::Risk;
+use crate::model::outcome::{Risk, RunState as EndState};
 use crate::model::plan::{BatchSize, Confirmation, Plan};
 use crate::model::time::Timestamp;
 use crate::plan::build::{Kinds, Request, build};
 use crate::report::end;
 use crate::report::paint::Paint;
 use crate::state::run::RunState;
+use crate::state::summary::conclude;
 use crate::steps;
 use crate::world::{Fleet, FleetOptions};
 
@@ -210,7 +212,12 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let (to, control) = mpsc::channel(16);
     let signals =
         Signals::listen(to.clone()).map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
-    let reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter(), Box::new(Prompter::new(consent, by.clone(), to))];
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
+    match consent {
+        // given before the start: it does not wait for an output that may be stalled
+        Consent::Flag => answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() }),
+        Consent::Ask => reporters.push(Box::new(Prompter::new(by.clone(), to.clone()))),
+    }
     let setup = Setup {
         run: run.clone(),
         plan: Arc::new(plan),
@@ -234,9 +241,14 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
             tell_head(journal, settings, &run);
             Ok(Ran { run, code, state: Some(state) })
         }
-        Err(error @ EngineError::Log(_)) => Err(Failure::new(9, error.to_string())
-            .detail("nothing new was started after that; the hosts are as the journal last says")
-            .hint(format!("runbook timeline {run}"))),
+        Err(error @ EngineError::Log(_)) => {
+            let recorded = journal.events(&run).map(|events| RunState::replay(&events)).unwrap_or_default();
+            open::tell(&recorded, &run, &mut io::stderr(), Paint { color: settings.color });
+            let code = conclude(&recorded, &[EndState::RecordLost]).exit_code;
+            Err(Failure::new(code, error.to_string())
+                .detail("nothing new was started after that; the hosts are as the journal last says")
+                .hint(format!("runbook timeline {run}")))
+        }
         Err(error) => Err(Failure::new(70, error.to_string()).hint(format!("runbook timeline {run}"))),
     }
 }

@@ -19,7 +19,7 @@ use crate::model::host::Host;
 use crate::model::id::RunId;
 use crate::model::outcome::Outcome;
 use crate::model::step::Obligation;
-use crate::state::run::RunState;
+use crate::state::run::{HostState, RunState};
 
 /// The finding code of a closer that sees a value which is neither ours nor the former one.
 pub const THEIRS: &str = "theirs";
@@ -57,6 +57,13 @@ pub async fn close<W: World>(ctx: &RunContext<W>, link: &mut Link<W>, obligation
     ctx.recorder.commit(event).await.is_ok() && done
 }
 
+/// What is open on a host, newest first.
+pub fn newest_first(state: &HostState) -> Vec<Obligation> {
+    let mut open: Vec<_> = state.open.values().collect();
+    open.sort_by_key(|open| std::cmp::Reverse(open.seq));
+    open.into_iter().map(|open| open.obligation.clone()).collect()
+}
+
 /// A run that ended with something open.
 pub struct LeftOpen<W: World, L: Log> {
     /// The run.
@@ -76,13 +83,12 @@ pub struct LeftOpen<W: World, L: Log> {
 /// Closes everything that a run left open, newest first on each host, one host after the other; the state after it.
 /// `None` when a part of this program failed.
 pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunState> {
-    let mut due: Vec<(Host, Vec<Obligation>)> = Vec::new();
+    let mut due: Vec<(Link<W>, Vec<Obligation>)> = Vec::new();
     for host in &left.hosts {
         let Some(state) = left.state.hosts.get(&host.name) else { continue };
-        let mut open: Vec<_> = state.open.values().collect();
-        open.sort_by_key(|open| std::cmp::Reverse(open.since));
+        let open = newest_first(state);
         if !open.is_empty() {
-            due.push((host.clone(), open.into_iter().map(|open| open.obligation.clone()).collect()));
+            due.push((Link::again(host.clone(), state.facts.as_ref()), open));
         }
     }
     let lost = CancellationToken::new();
@@ -96,8 +102,7 @@ pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunStat
         lost: lost.clone(),
     });
     let ctx = RunContext { world: left.world, recorder: dispatch.recorder.clone(), orders: Orders::none(), lost };
-    for (host, obligations) in due {
-        let mut link = Link::new(host);
+    for (mut link, obligations) in due {
         for obligation in obligations {
             close(&ctx, &mut link, &obligation).await;
         }

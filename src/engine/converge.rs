@@ -21,20 +21,22 @@ use crate::model::time::Timestamp;
 use crate::steps::Class;
 
 /// What the loop may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     /// Look and say what would be done.
     Preview,
     /// Do it.
     Act,
-    /// Look; a change would be one that nobody saw and confirmed, and is refused.
-    Hold,
+    /// Look; a change would be one that nobody saw and confirmed, and is refused for this reason.
+    Hold(String),
 }
 
 /// Looks that are kept for judging; of a longer wait the oldest and the newest.
 const LOOKS: usize = 256;
 /// Pauses between looks while waiting; the last one repeats.
 const POLL: [u64; 4] = [500, 1_000, 2_000, 5_000];
+/// How an obligation is closed whose change was never sent.
+const UNSENT: &str = "not-sent";
 /// A change gets at least this long to be seen to hold.
 const SETTLE: Duration = Duration::from_secs(30);
 
@@ -61,16 +63,16 @@ impl<W: World> Converge<'_, W> {
     async fn run(mut self) -> UnitEnd {
         loop {
             if self.ctx.orders.cancel.is_cancelled() {
-                return self.end(Outcome::Cancelled, Some(Finding::new("cancelled", "ended on request")));
+                return self.cancelled();
             }
             if let Err(finding) = self.look().await {
-                return self.no(finding);
+                return self.blind(finding);
             }
             let judged = self.judge();
             self.tell(&judged).await;
             match judged {
                 Ok(Verdict::Holds(_)) => return self.holds(),
-                Ok(Verdict::Again { after }) if !self.is_late() => self.ctx.world.sleep(after).await,
+                Ok(Verdict::Again { after }) if !self.is_late() => self.pause(after).await,
                 Ok(Verdict::Again { .. }) => return self.no(self.late("there was no time for a second look")),
                 Ok(Verdict::Refuse(finding)) => return self.no(finding),
                 Ok(Verdict::Change(change)) => {
@@ -110,7 +112,14 @@ impl<W: World> Converge<'_, W> {
     fn judge(&self) -> Result<Verdict, Unreadable> {
         let target = self.link.target().ok_or_else(|| Unreadable::new("the host is not connected"))?;
         let acted = self.acted.as_ref().map(|(acted, _)| acted);
-        self.unit.step.judge(&Evidence { target, looks: &self.looks, acted })
+        let verdict = self.unit.step.judge(&Evidence { target, looks: &self.looks, acted })?;
+        Ok(match (verdict, self.unit.spec.timeout) {
+            (Verdict::Change(mut change), Some(timeout)) => {
+                change.ops.iter_mut().for_each(|op| op.limit_authored(timeout));
+                Verdict::Change(change)
+            }
+            (verdict, _) => verdict,
+        })
     }
 
     /// Records what was seen and what it came to: always at first and where the word changes.
@@ -155,10 +164,24 @@ impl<W: World> Converge<'_, W> {
     async fn wait(&mut self) {
         let pause = POLL[self.polls.min(POLL.len() - 1)];
         self.polls += 1;
+        self.pause(Duration::from_millis(pause)).await;
+    }
+
+    async fn pause(&self, time: Duration) {
         tokio::select! {
-            () = self.ctx.world.sleep(Duration::from_millis(pause)) => {}
+            () = self.ctx.world.sleep(time) => {}
             () = self.ctx.orders.cancel.cancelled() => {}
         }
+    }
+
+    /// Whether this unit only records: an action is never let off so.
+    fn observes(&self) -> bool {
+        self.unit.spec.observe && self.unit.class == Class::Check
+    }
+
+    /// What was sent, got no answer, and was not seen to hold: it may still happen.
+    fn doubt(&self) -> Option<Finding> {
+        self.acted.as_ref().and_then(|(_, doubt)| doubt.clone())
     }
 
     fn holds(&mut self) -> UnitEnd {
@@ -171,15 +194,8 @@ impl<W: World> Converge<'_, W> {
     }
 
     async fn not_yet(&mut self, note: Note) -> Option<UnitEnd> {
-        if self.unit.spec.observe {
+        if self.observes() {
             return Some(self.end(Outcome::Ok, None));
-        }
-        if let Some((_, Some(doubt))) = &self.acted
-            && self.is_late()
-        {
-            // sent, no answer, and not seen to hold: it may still happen
-            let doubt = doubt.clone();
-            return Some(self.end(Outcome::Unknown, Some(doubt)));
         }
         let waits = self.unit.polls() || self.acted.is_some();
         if !waits {
@@ -200,12 +216,6 @@ impl<W: World> Converge<'_, W> {
     async fn unreadable(&mut self, unreadable: Unreadable) -> Option<UnitEnd> {
         let mut finding = Finding::new("unreadable", unreadable.what);
         finding.hint = unreadable.hint;
-        if let Some((_, Some(doubt))) = &self.acted
-            && self.is_late()
-        {
-            let doubt = doubt.clone();
-            return Some(self.end(Outcome::Unknown, Some(doubt)));
-        }
         let waits = (self.unit.polls() || self.acted.is_some()) && self.mode != Mode::Preview;
         if waits && !self.is_late() {
             self.wait().await;
@@ -221,23 +231,27 @@ impl<W: World> Converge<'_, W> {
         if self.acted.is_some() {
             return self.not_yet(change.why).await;
         }
-        match self.mode {
+        match &self.mode {
             Mode::Preview => {
                 let mut end = self.end(Outcome::WouldChange, None);
                 (end.effects, end.destroys) = (change.effects, change.destroys);
                 return Some(end);
             }
-            Mode::Hold => {
-                let finding = Finding::new("drifted", format!("{}: the preview saw no need for this", change.effects.join("; ")))
+            Mode::Hold(why) => {
+                let finding = Finding::new("drifted", format!("{}: {why}", change.effects.join("; ")))
                     .hint("look again with --dry-run, and confirm what it shows");
                 return Some(self.no(finding));
             }
             Mode::Act => {}
         }
         if self.ctx.is_stopping() {
-            return Some(self.end(Outcome::Cancelled, Some(Finding::new("stopped", "stopped before this change was made"))));
+            return Some(self.stopped());
         }
         self.act(change).await
+    }
+
+    fn stopped(&mut self) -> UnitEnd {
+        self.end(Outcome::Cancelled, Some(Finding::new("stopped", "stopped before this change was made")))
     }
 
     /// Obligation and intent durable, the same decision seen once more, then the bytes.
@@ -247,12 +261,20 @@ impl<W: World> Converge<'_, W> {
         }
         if self.unit.step.recheck() {
             if let Err(finding) = self.look().await {
-                return Some(self.no(finding));
+                self.withdraw().await;
+                return Some(self.blind(finding));
             }
             match self.judge() {
                 Ok(Verdict::Change(again)) if *again == change => {}
-                other => return Some(self.no(moved(&change, other))),
+                other => {
+                    self.withdraw().await;
+                    return Some(self.no(moved(&change, other)));
+                }
             }
+        }
+        if self.ctx.is_stopping() {
+            self.withdraw().await;
+            return Some(self.stopped());
         }
         let looks_before = self.looks.len();
         let mut replies = Vec::new();
@@ -263,11 +285,16 @@ impl<W: World> Converge<'_, W> {
             replies.push(reply);
             match grade {
                 Grade::Done => {}
+                // what comes after it was decided for a host on which this had gone well
+                Grade::Ended => break,
                 Grade::Doubt(finding) => {
                     doubt = Some(finding);
                     break;
                 }
-                Grade::NotSent(finding) if replies.len() == 1 => return Some(self.no(finding)),
+                Grade::NotSent(finding) if replies.len() == 1 => {
+                    self.withdraw().await;
+                    return Some(self.no(finding));
+                }
                 Grade::NotSent(finding) | Grade::Failed(finding) => {
                     self.acted = Some((self.acted_now(change, replies, looks_before), None));
                     return Some(self.end(Outcome::Failed, Some(finding)));
@@ -280,10 +307,25 @@ impl<W: World> Converge<'_, W> {
         self.polls = 0;
         let can_look = self.link.target().is_some_and(|target| !self.unit.step.probes(target).is_empty());
         if doubtful && !can_look {
-            let doubt = self.acted.as_ref().and_then(|(_, doubt)| doubt.clone());
+            let doubt = self.doubt();
             return Some(self.end(Outcome::Unknown, doubt));
         }
         None
+    }
+
+    /// Nothing was sent after all: nothing was opened, and closing it would undo what somebody else did.
+    async fn withdraw(&mut self) {
+        let Some(obligation) = self.opened.take() else { return };
+        let closed = EventKind::ObligationClosed {
+            host: self.host(),
+            key: obligation.key.clone(),
+            how: UNSENT.to_owned(),
+            summary: format!("{} was not touched: nothing was sent", obligation.title),
+        };
+        if self.ctx.recorder.commit(closed).await.is_err() {
+            // the record still says that it is open
+            self.opened = Some(obligation);
+        }
     }
 
     fn acted_now(&self, change: Change, replies: Vec<Reply>, looks_before: usize) -> Acted {
@@ -307,6 +349,8 @@ impl<W: World> Converge<'_, W> {
     fn completed(&self, obligation: &Obligation) -> Obligation {
         let mut obligation = obligation.clone();
         let spec = &self.unit.spec;
+        // two steps may move the same switch, and each owes the value that it found
+        obligation.key = format!("{} by {}", obligation.key, spec.step);
         obligation.closer.step = spec.step.clone();
         obligation.closer.n = spec.n;
         obligation.closer.section = Section::Close;
@@ -314,10 +358,35 @@ impl<W: World> Converge<'_, W> {
         obligation
     }
 
-    /// A "no": what it means depends on where the step stands and on whether something was sent.
+    /// Ended on request; what may still happen on the host is not known to be over.
+    fn cancelled(&mut self) -> UnitEnd {
+        match self.doubt() {
+            Some(doubt) => self.end(Outcome::Unknown, Some(doubt)),
+            None => self.end(Outcome::Cancelled, Some(Finding::new("cancelled", "ended on request"))),
+        }
+    }
+
+    /// The host could not be looked at.
+    fn blind(&mut self, finding: Finding) -> UnitEnd {
+        if self.ctx.orders.cancel.is_cancelled() {
+            return self.cancelled();
+        }
+        let unreachable = self.link.is_down().then(|| finding.clone());
+        UnitEnd { unreachable, ..self.deny(finding) }
+    }
+
+    /// A "no" of what was seen.
     fn no(&mut self, finding: Finding) -> UnitEnd {
-        if self.unit.spec.observe && finding.code != "unreadable" && self.acted.is_none() && self.unit.class == Class::Check {
+        if self.observes() && finding.code != "unreadable" {
             return self.end(Outcome::Ok, None);
+        }
+        self.deny(finding)
+    }
+
+    /// What a "no" means depends on where the step stands and on whether something was sent.
+    fn deny(&mut self, finding: Finding) -> UnitEnd {
+        if let Some(doubt) = self.doubt() {
+            return self.end(Outcome::Unknown, Some(doubt));
         }
         let outcome = match (self.unit.spec.section, self.unit.class) {
             (Section::Precheck, _) => Outcome::Refused,
@@ -339,6 +408,7 @@ impl<W: World> Converge<'_, W> {
             effects: acted.map(|acted| acted.change.effects).unwrap_or_default(),
             exit_code,
             opened: self.opened.take(),
+            unreachable: None,
         }
     }
 }
@@ -371,6 +441,7 @@ fn exit_code(reply: &Reply) -> Option<u32> {
 /// What a reply to a change means, before the step judges what it did.
 enum Grade {
     Done,
+    Ended,
     Failed(Finding),
     Doubt(Finding),
     NotSent(Finding),
@@ -386,7 +457,8 @@ fn grade(reply: &Reply) -> Grade {
         Reply::Http(HttpReply::Answer(_)) | Reply::Pm2(_) => return Grade::Done,
     };
     match exit {
-        Exit::Code { .. } => Grade::Done,
+        Exit::Code { code: 0 } => Grade::Done,
+        Exit::Code { .. } => Grade::Ended,
         Exit::Signal { name } => Grade::Failed(Finding::new("signal", format!("ended by SIG{name}"))),
         Exit::TimedOut => Grade::Failed(Finding::new("timeout", "took too long, was ended on the host and seen to be gone")),
         Exit::NotStarted { why } => Grade::NotSent(Finding::new(why, "it was not sent")),

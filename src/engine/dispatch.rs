@@ -1,6 +1,8 @@
 //! The owner of a run's events: numbers them, has them recorded, folds them, tells the bystanders. In this order.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +23,8 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 /// How many events may wait for the bystanders; when it is full they are detached.
 const TOLD: usize = 16_384;
+/// How long one event may take to be told at the end, before the output counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 enum Message {
     Event(Box<EventKind>, Option<oneshot::Sender<Result<(), LogError>>>),
@@ -78,6 +82,8 @@ pub struct Start<L> {
 pub struct Dispatch {
     /// To hand it events.
     pub recorder: Recorder,
+    /// Cancelled when the bystanders are not told any more.
+    pub deaf: CancellationToken,
     task: tokio::task::JoinHandle<RunState>,
 }
 
@@ -85,8 +91,9 @@ impl Dispatch {
     /// Starts it.
     pub fn start<L: Log>(start: Start<L>) -> Self {
         let (to, from) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(serve(start, from));
-        Self { recorder: Recorder { to }, task }
+        let deaf = CancellationToken::new();
+        let task = tokio::spawn(serve(start, from, deaf.clone()));
+        Self { recorder: Recorder { to }, deaf, task }
     }
 
     /// Ends it, after every clone of the recorder is gone: the final state.
@@ -96,8 +103,8 @@ impl Dispatch {
     }
 }
 
-async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>) -> RunState {
-    let mut told = Told::start(std::mem::take(&mut start.reporters));
+async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, deaf: CancellationToken) -> RunState {
+    let mut told = Told::start(std::mem::take(&mut start.reporters), deaf);
     let mut broken: Option<LogError> = None;
     let mut inbox = Vec::with_capacity(GROUP);
     while from.recv_many(&mut inbox, GROUP).await > 0 {
@@ -149,28 +156,34 @@ async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>) -
 /// The bystanders, on a thread of their own: a stalled terminal stalls nothing else.
 struct Told {
     to: Option<SyncSender<Arc<Event>>>,
+    /// How many events were told.
+    count: Arc<AtomicU64>,
+    deaf: CancellationToken,
     done: oneshot::Receiver<()>,
 }
 
 impl Told {
-    fn start(reporters: Vec<Box<dyn Reporter>>) -> Self {
+    fn start(reporters: Vec<Box<dyn Reporter>>, deaf: CancellationToken) -> Self {
         let (to, from) = sync_channel::<Arc<Event>>(TOLD);
         let (ended, done) = oneshot::channel();
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&count);
         thread::spawn(move || {
             let mut reporters = reporters;
             loop {
                 match from.recv_timeout(Duration::from_millis(100)) {
-                    Ok(event) => reporters.retain_mut(|r| kept(r.on(&event))),
-                    Err(RecvTimeoutError::Timeout) => reporters.retain_mut(|r| kept(r.tick())),
+                    Ok(event) => reporters.retain_mut(|r| kept(|| r.on(&event))),
+                    Err(RecvTimeoutError::Timeout) => reporters.retain_mut(|r| kept(|| r.tick())),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
+                counted.fetch_add(1, Ordering::Relaxed);
             }
             for reporter in &mut reporters {
-                kept(reporter.finish());
+                kept(|| reporter.finish());
             }
             let _ = ended.send(());
         });
-        Self { to: Some(to), done }
+        Self { to: Some(to), count, deaf, done }
     }
 
     fn tell(&mut self, event: Event) {
@@ -179,19 +192,29 @@ impl Told {
         {
             tracing::warn!("the output does not keep up and was detached; the run goes on");
             self.to = None;
+            self.deaf.cancel();
         }
     }
 
-    /// Waits until everything was told, but not for an output that hangs.
+    /// Waits until everything was told, as long as anything is; not for an output that hangs.
     async fn finish(mut self) {
         self.to = None;
-        let _ = tokio::time::timeout(Duration::from_secs(5), &mut self.done).await;
+        loop {
+            let before = self.count.load(Ordering::Relaxed);
+            let ended = tokio::time::timeout(PATIENCE, &mut self.done).await.is_ok();
+            if ended || self.count.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
     }
 }
 
-fn kept(result: std::io::Result<()>) -> bool {
-    if let Err(error) = &result {
-        tracing::warn!(%error, "an output failed and was detached; the run goes on");
+/// Whether a bystander goes on: one that fails, or has a bug, costs nobody else anything.
+fn kept(tell: impl FnOnce() -> std::io::Result<()>) -> bool {
+    match catch_unwind(AssertUnwindSafe(tell)) {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => tracing::warn!(%error, "an output failed and was detached; the run goes on"),
+        Err(_) => tracing::error!("a part of this program that shows the run failed and was detached; the run goes on"),
     }
-    result.is_ok()
+    false
 }

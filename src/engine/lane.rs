@@ -1,6 +1,6 @@
 //! One host: its units in order, what came of them, what is open on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -30,7 +30,10 @@ pub struct Lane<W: World> {
     vars: BTreeMap<String, Value>,
     link: Link<W>,
     units: Vec<Unit>,
-    previewed: BTreeMap<StepId, Outcome>,
+    /// Actions that the preview showed as what may be done; nothing else is.
+    foreseen: BTreeSet<StepId>,
+    /// Why nothing may be changed here, whatever the steps say.
+    held: Option<String>,
     ends: BTreeMap<StepId, UnitEnd>,
     opened: Vec<Obligation>,
     unreachable: Option<Finding>,
@@ -67,7 +70,8 @@ impl<W: World> Lane<W> {
             vars: lane.vars.clone(),
             link: Link::new(lane.host.clone()),
             units,
-            previewed: BTreeMap::new(),
+            foreseen: BTreeSet::new(),
+            held: Some("it was not previewed".to_owned()),
             ends: BTreeMap::new(),
             opened: Vec::new(),
             unreachable: None,
@@ -93,6 +97,7 @@ impl<W: World> Lane<W> {
         let mut preview = LanePreview::default();
         if let Err(finding) = self.link.connect(ctx).await {
             preview.signature = format!("unreachable {}", finding.code);
+            self.held = Some(format!("it could not be reached when the run was confirmed ({})", finding.code));
             self.unreachable = Some(finding);
             preview.outcome = Some(HostOutcome::Unreachable);
             return preview;
@@ -106,7 +111,12 @@ impl<W: World> Lane<W> {
                     end.finding.map(|finding| Finding { summary: format!("{} (optional)", finding.summary), ..finding });
             } else if !end.outcome.is_fine() && blocked.is_none() && !ctx.is_stopping() {
                 blocked = Some(format!("`{}` says no", unit.spec.step));
-                preview.outcome = Some(if end.outcome == Outcome::Refused { HostOutcome::Refused } else { HostOutcome::Failed });
+                preview.outcome = Some(match (&end.unreachable, end.outcome) {
+                    (Some(_), _) => HostOutcome::Unreachable,
+                    (None, Outcome::Refused) => HostOutcome::Refused,
+                    (None, _) => HostOutcome::Failed,
+                });
+                self.unreachable = end.unreachable.take();
             }
             if ctx.is_stopping() {
                 preview.outcome = Some(HostOutcome::Cancelled);
@@ -116,6 +126,11 @@ impl<W: World> Lane<W> {
             if end.outcome == Outcome::WouldChange && blocked.is_none() && end.destroys {
                 preview.destroys += 1;
             }
+        }
+        self.held = blocked.map(|why| format!("in the preview {why}"));
+        if preview.outcome.is_some() {
+            // a host that said no is left out: nothing of what it would have come to is done, or counted
+            (preview.changes, preview.destroys, preview.not_known) = (0, 0, 0);
         }
         // the run itself looks again; nothing seen here stands for that
         self.ends.clear();
@@ -133,12 +148,24 @@ impl<W: World> Lane<W> {
             Truth::Known(false) => return (skipped(&unit), Basis::Seen),
             Truth::NotKnown(name) => return not_known(format!("depends on {name}")),
         }
-        let waits_for = self.ends.values().any(|end| matches!(end.outcome, Outcome::WouldChange));
+        let waits_for = self.awaits_change();
         if unit.polls() && waits_for {
             return not_known("needs a change that has not happened".to_owned());
         }
         let end = converge(ctx, &mut self.link, &unit, Mode::Preview).await;
+        if unit.class == Class::Check && waits_for && end.outcome == Outcome::Failed && end.unreachable.is_none() {
+            // it stands behind a change, so that its "no" of today says nothing about the run
+            return not_known("is not so now; a change before it has not happened".to_owned());
+        }
         (end, unit.step.basis())
+    }
+
+    /// Whether an action before this would or might change the host.
+    fn awaits_change(&self) -> bool {
+        self.units.iter().filter(|unit| unit.class == Class::Action).any(|unit| {
+            let outcome = self.ends.get(&unit.spec.step).map(|end| end.outcome);
+            matches!(outcome, Some(Outcome::WouldChange | Outcome::NotKnown))
+        })
     }
 
     async fn tell_preview(&mut self, ctx: &RunContext<W>, index: usize, end: &UnitEnd, basis: Basis, preview: &mut LanePreview) {
@@ -168,7 +195,11 @@ impl<W: World> Lane<W> {
             destroys: end.destroys,
         };
         let _ = ctx.recorder.note(event).await;
-        self.previewed.insert(unit.spec.step.clone(), end.outcome);
+        // what holds now may not hold any more after the changes before it: then it is brought back
+        let shown = matches!(end.outcome, Outcome::WouldChange | Outcome::NotKnown);
+        if shown || (end.outcome == Outcome::Already && self.awaits_change()) {
+            self.foreseen.insert(unit.spec.step.clone());
+        }
         self.ends.insert(unit.spec.step.clone(), end.clone());
     }
 
@@ -228,6 +259,9 @@ impl<W: World> Lane<W> {
             }
         };
         self.opened.extend(end.opened.take());
+        if let (Some(finding), false) = (end.unreachable.take(), unit.spec.optional) {
+            self.unreachable = Some(finding);
+        }
         let finished = EventKind::StepFinished {
             host: self.host.name.clone(),
             step: step.clone(),
@@ -250,9 +284,10 @@ impl<W: World> Lane<W> {
 
     /// A change is made only where the preview said that it might be.
     fn mode(&self, unit: &Unit) -> Mode {
-        match self.previewed.get(&unit.spec.step) {
-            None | Some(Outcome::WouldChange | Outcome::NotKnown) => Mode::Act,
-            Some(_) => Mode::Hold,
+        match &self.held {
+            Some(why) => Mode::Hold(why.clone()),
+            None if self.foreseen.contains(&unit.spec.step) => Mode::Act,
+            None => Mode::Hold("the preview saw no need for this".to_owned()),
         }
     }
 
@@ -350,7 +385,8 @@ impl<W: World> Lane<W> {
             HostOutcome::Failed
         } else if has(Outcome::Refused) {
             HostOutcome::Refused
-        } else if has(Outcome::Cancelled) {
+        } else if any(Outcome::Cancelled) {
+            // also where it was optional: what comes after it did not run
             HostOutcome::Cancelled
         } else {
             HostOutcome::Ok
@@ -394,8 +430,9 @@ impl<W: World> Lane<W> {
             let held = self.ends.get(&unit.spec.step).filter(|end| end.outcome == Outcome::Ok).and_then(|end| end.note.clone());
             let (true, Some(held)) = (unit.polls(), held) else { continue };
             let end = converge(ctx, &mut self.link, &unit, Mode::Preview).await;
-            // what must hold for a time has only just been looked at again: its word says whether it still does
-            let still = end.outcome == Outcome::Ok || end.note.as_ref().is_some_and(|note| note.word == held.word);
+            // what must hold for a time has only just been looked at again: its word says whether it still does, if it
+            // is still about the same process
+            let still = end.outcome == Outcome::Ok || end.note.as_ref().is_some_and(|note| is_still(&held, note));
             if still || end.outcome == Outcome::Cancelled {
                 continue;
             }
@@ -428,7 +465,28 @@ impl<W: World> Lane<W> {
     }
 }
 
+/// Whether a look says what an earlier one said, of the same processes: a restart between two looks is no rest.
+fn is_still(held: &Note, now: &Note) -> bool {
+    let same = |name: &str| held.values.get(name) == now.values.get(name);
+    held.word == now.word && ["pm_id", "pid", "restarts"].iter().all(|name| same(name))
+}
+
 fn skipped(unit: &Unit) -> UnitEnd {
     let condition = unit.spec.when.as_deref().unwrap_or("its condition");
     UnitEnd::plain(Outcome::Skipped, Some(Note::new("skipped", format!("not so: {condition}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_still;
+    use crate::model::step::Note;
+
+    #[test]
+    fn a_restart_between_two_looks_is_no_rest() {
+        let note = |pid: u32, restarts: u32| Note::new("single", "x").value("pid", pid).value("restarts", restarts);
+        assert!(is_still(&note(7, 3), &note(7, 3).value("steady_ms", 9)));
+        assert!(!is_still(&note(7, 3), &note(8, 4)));
+        assert!(!is_still(&note(7, 3), &note(7, 4)), "it came and went");
+        assert!(!is_still(&Note::new("single", "x"), &Note::new("looping", "x")));
+    }
 }

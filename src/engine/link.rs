@@ -57,13 +57,26 @@ pub struct Link<W: World> {
     host: Host,
     session: Option<W::Session>,
     target: Option<Target>,
-    reconnects: u32,
+    /// The machine that an earlier run has worked on, where it said which it is.
+    machine: Option<String>,
+    /// Whether the last try to reach the host failed on the way to it.
+    down: bool,
 }
 
 impl<W: World> Link<W> {
     /// Not connected yet.
     pub fn new(host: Host) -> Self {
-        Self { host, session: None, target: None, reconnects: 0 }
+        Self { host, session: None, target: None, machine: None, down: false }
+    }
+
+    /// Not connected yet, to be accepted only if the machine is still the one that was met before.
+    pub fn again(host: Host, before: Option<&Facts>) -> Self {
+        Self { machine: before.and_then(|facts| facts.machine_id.clone()), ..Self::new(host) }
+    }
+
+    /// Whether the last look failed because the host could not be reached.
+    pub fn is_down(&self) -> bool {
+        self.down
     }
 
     /// The host's name.
@@ -82,15 +95,22 @@ impl<W: World> Link<W> {
             return Ok(());
         }
         self.session = None;
-        match ctx.world.connect(&self.host).await {
+        self.down = false;
+        let connected = tokio::select! {
+            connected = ctx.world.connect(&self.host) => connected,
+            () = ctx.orders.cancel.cancelled() => return Err(Finding::new("cancelled", "ended on request")),
+        };
+        match connected {
             Ok((session, connected)) => {
                 self.admit(&connected.facts)?;
+                self.machine.clone_from(&connected.facts.machine_id);
                 self.told(ctx, &connected).await;
                 self.target = Some(Target { host: self.host.clone(), facts: connected.facts });
                 self.session = Some(session);
                 Ok(())
             }
             Err(fault) => {
+                self.down = true;
                 let down = EventKind::HostReach {
                     host: self.host.name.clone(),
                     state: "down".to_owned(),
@@ -105,7 +125,7 @@ impl<W: World> Link<W> {
 
     /// The machine behind the name must be the one that was looked at before.
     fn admit(&self, facts: &Facts) -> Result<(), Finding> {
-        let Some(before) = self.target.as_ref().and_then(|target| target.facts.machine_id.as_ref()) else { return Ok(()) };
+        let Some(before) = &self.machine else { return Ok(()) };
         match &facts.machine_id {
             Some(now) if now == before => Ok(()),
             now => Err(Finding::new(
@@ -132,16 +152,18 @@ impl<W: World> Link<W> {
         if ops.is_empty() {
             return Ok(Vec::new());
         }
+        let mut reconnects = 0;
         loop {
             self.connect(ctx).await?;
             let Some(session) = self.session.as_mut() else { continue };
             let replies = session.perform(ops, &ctx.orders.cancel).await;
             let Some((class, message)) = session.lost() else { return Ok(replies) };
             self.drop_lost(ctx, &class, &message).await;
-            if self.reconnects >= RECONNECTS || ctx.orders.cancel.is_cancelled() {
+            if reconnects >= RECONNECTS || ctx.orders.cancel.is_cancelled() {
+                self.down = true;
                 return Err(Finding::new(&class, message));
             }
-            self.reconnects += 1;
+            reconnects += 1;
         }
     }
 

@@ -8,9 +8,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::close::{close, newest_first};
 use crate::engine::dispatch::{Dispatch, Recorder, Start};
 use crate::engine::lane::{Lane, LanePreview};
-use crate::engine::link::RunContext;
+use crate::engine::link::{Link, RunContext};
 use crate::engine::log::{Log, LogError};
 use crate::engine::orders::{Answer, listen};
 use crate::engine::report::Reporter;
@@ -21,6 +22,7 @@ use crate::model::finding::Finding;
 use crate::model::id::{HostName, RunId};
 use crate::model::outcome::{HostOutcome, Risk, RunState as EndState};
 use crate::model::plan::{Confirmation, Plan};
+use crate::model::step::ClosePolicy;
 use crate::state::run::RunState;
 use crate::state::summary::conclude;
 
@@ -88,6 +90,7 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
         plan: setup.plan,
         forks: Arc::new(Semaphore::new(setup.forks.max(1))),
         lanes: lanes.into_iter().map(Some).collect(),
+        deaf: dispatch.deaf.clone(),
         ended: Vec::new(),
     };
     let announced = announce(&driver.ctx.recorder, &driver.plan, setup.dry_run, setup.by, setup.ticket).await;
@@ -95,14 +98,15 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
         Ok(()) => driver.drive(setup.dry_run, setup.pending).await,
         Err(error) => Err(error.into()),
     };
-    driver.conclude(&result).await;
+    let recorded = driver.conclude(&result).await;
     drop(driver);
     listener.abort();
     // the listener's clone of the recorder must be gone before the dispatcher can end
     let _ = listener.await;
     let state = dispatch.finish().await.ok_or(EngineError::Bug)?;
     match result {
-        Err(EngineError::Bug) | Ok(()) => Ok(state),
+        // a run whose end is not in the record has none
+        Err(EngineError::Bug) | Ok(()) => recorded.map(|()| state).map_err(EngineError::Log),
         Err(error) => Err(error),
     }
 }
@@ -142,6 +146,8 @@ struct Driver<W: World> {
     forks: Arc<Semaphore>,
     /// A lane is away while a task works on it.
     lanes: Vec<Option<Lane<W>>>,
+    /// Cancelled when nobody is told of anything any more.
+    deaf: CancellationToken,
     /// States that are true besides what the hosts tell.
     ended: Vec<EndState>,
 }
@@ -275,11 +281,13 @@ impl<W: World> Driver<W> {
         self.ctx.recorder.note(EventKind::ConfirmAsked { phrase, why }).await?;
         let mut answers = self.ctx.orders.answer.clone();
         let answer = tokio::select! {
+            biased;
             answer = answers.wait_for(|answer| *answer != Answer::Waiting) => match answer {
                 Ok(answer) => answer.clone(),
                 Err(_) => Answer::Declined("nobody is left to answer".to_owned()),
             },
             () = self.ctx.lost.cancelled() => Answer::Declined("the record is lost".to_owned()),
+            () = self.deaf.cancelled() => Answer::Declined("the output does not keep up: nobody can be asked".to_owned()),
         };
         match answer {
             Answer::Given { by, via } => {
@@ -400,27 +408,45 @@ impl<W: World> Driver<W> {
         (failed >= most).then(|| format!("{failed} of at most {} hosts failed", most.saturating_sub(1)))
     }
 
-    async fn conclude(&mut self, result: &Result<(), EngineError>) {
+    async fn conclude(&mut self, result: &Result<(), EngineError>) -> Result<(), LogError> {
+        self.close_for_the_lost().await?;
         for lane in self.lanes.iter_mut().flatten() {
             lane.disconnect().await;
         }
         if let Err(error) = result {
             tracing::error!(%error, "the run could not go on");
         }
-        if let Ok(state) = self.ctx.recorder.state().await {
-            let end = conclude(&state, &self.ended);
-            let took = state.started.zip(state.last).map(|(from, _)| self.ctx.world.now().since(from));
-            let finished = EventKind::RunFinished {
-                state: end.state,
-                exit_code: end.exit_code,
-                hosts: end.hosts,
-                changed: end.changed,
-                open: end.open,
-                failures: end.failures,
-                next: end.next,
-                duration_ms: took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-            };
-            let _ = self.ctx.recorder.commit(finished).await;
+        let state = self.ctx.recorder.state().await?;
+        let end = conclude(&state, &self.ended);
+        let took = state.started.zip(state.last).map(|(from, _)| self.ctx.world.now().since(from));
+        let finished = EventKind::RunFinished {
+            state: end.state,
+            exit_code: end.exit_code,
+            hosts: end.hosts,
+            changed: end.changed,
+            open: end.open,
+            failures: end.failures,
+            next: end.next,
+            duration_ms: took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        };
+        self.ctx.recorder.commit(finished).await
+    }
+
+    /// Closes what lanes owed that failed inside: they are gone, and the record alone knows it.
+    async fn close_for_the_lost(&mut self) -> Result<(), LogError> {
+        if self.lanes.iter().all(Option::is_some) {
+            return Ok(());
         }
+        let state = self.ctx.recorder.state().await?;
+        let gone = self.lanes.iter().zip(&self.plan.lanes).filter(|(lane, _)| lane.is_none()).map(|(_, planned)| &planned.host);
+        for host in gone {
+            let Some(left) = state.hosts.get(&host.name) else { continue };
+            let mut link = Link::again(host.clone(), left.facts.as_ref());
+            for obligation in newest_first(left).iter().filter(|obligation| obligation.close == ClosePolicy::Always) {
+                close(&self.ctx, &mut link, obligation).await;
+            }
+            link.close().await;
+        }
+        Ok(())
     }
 }

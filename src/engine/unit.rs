@@ -57,9 +57,9 @@ impl Unit {
         text.and_then(|text| parse_duration(text).ok()).unwrap_or_default()
     }
 
-    /// Whether its "no" is waited out rather than taken at once.
+    /// Whether its "no" is waited out rather than taken at once. So is a closer's: what it restores may be starting.
     pub fn polls(&self) -> bool {
-        matches!(self.spec.section, Section::Verify | Section::VerifyAfterClose)
+        matches!(self.spec.section, Section::Verify | Section::VerifyAfterClose | Section::Close)
     }
 }
 
@@ -82,12 +82,24 @@ pub struct UnitEnd {
     pub exit_code: Option<u32>,
     /// What was opened and must be closed.
     pub opened: Option<Obligation>,
+    /// Why the host cannot be reached any more, where that ended it.
+    pub unreachable: Option<Finding>,
 }
 
 impl UnitEnd {
     /// An end without a change.
     pub fn plain(outcome: Outcome, note: Option<Note>) -> Self {
-        Self { outcome, changed: false, note, finding: None, effects: Vec::new(), destroys: false, exit_code: None, opened: None }
+        Self {
+            outcome,
+            changed: false,
+            note,
+            finding: None,
+            effects: Vec::new(),
+            destroys: false,
+            exit_code: None,
+            opened: None,
+            unreachable: None,
+        }
     }
 
     /// A "no" without a change.

@@ -48,7 +48,6 @@ struct RawHost {
     at: std::ops::Range<usize>,
     address: String,
     host_key_alias: Option<String>,
-    instance_id: Option<String>,
     tags: Vec<String>,
     targets: BTreeMap<String, String>,
     access: Access,
@@ -180,7 +179,6 @@ impl Loader<'_> {
             self.found.push(found.help_if(address.contains(':').then(|| "the port has a key of its own: port = 22".to_owned())));
         }
         let host_key_alias = table.string("host_key_alias", self.found).map(str::to_owned);
-        let instance_id = table.string("instance_id", self.found).map(str::to_owned);
         let mut tags = Vec::new();
         for (tag, node) in table.strings("tags", self.found).unwrap_or_default() {
             let selectable = Selector::parse(&format!("tag:{tag}")).is_ok_and(|s| !s.text().contains(',') && !tag.contains(' '));
@@ -198,11 +196,12 @@ impl Loader<'_> {
                 _ => self.found.push(wrong_type(&target.key, "the id of a target, a text", &target.node)),
             }
         }
-        table.unbuilt(&["jump"], self.found);
+        // a guard that is written down and does not guard would be worse than none
+        table.unbuilt(&["jump", "instance_id"], self.found);
         table.finish(self.found);
         let name = name?;
         let address = address.map_or_else(|| name.to_string(), str::to_owned);
-        Some(RawHost { name, at, address, host_key_alias, instance_id, tags, targets, access })
+        Some(RawHost { name, at, address, host_key_alias, tags, targets, access })
     }
 
     fn groups<'n>(&mut self, entries: &'n [Entry]) -> Vec<RawGroup<'n>> {
@@ -328,7 +327,7 @@ impl Loader<'_> {
                 name: host.name,
                 address: host.address,
                 host_key_alias: host.host_key_alias,
-                instance_id: host.instance_id,
+                instance_id: None,
                 tags: host.tags,
                 groups: belongs.iter().map(|g| groups[*g].name.clone()).collect(),
                 protected: belongs.iter().any(|g| groups[*g].protected),

@@ -73,6 +73,11 @@ impl Scope<'_> {
         table.strings("tags", found);
         let section = if section == Section::Verify { after(&mut table, found) } else { section };
         let (kind_name, kind) = self.kind(&mut table, section == Section::Step, section.word(), found);
+        if observe && kind.is_some_and(|kind| kind.class == Class::Action) {
+            let help = "observe is for checks; optional = true keeps a failure from failing the host";
+            let message = "`observe` cannot be true for a step that changes something";
+            found.push(Diagnostic::error("E204", message).at(table.find("observe"), "").help(help));
+        }
         let fields = self.fields(&mut table, node, kind, section, found);
         let decl = StepDecl {
             id: id?,

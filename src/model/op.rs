@@ -40,6 +40,13 @@ impl Op {
         }
     }
 
+    /// Gives a command of a runbook's author the time that its step says; scripts of this program know their own.
+    pub fn limit_authored(&mut self, timeout: Duration) {
+        if let Op::Shell(Shell { text: Cow::Owned(_), timeout: limit, .. }) = self {
+            *limit = timeout;
+        }
+    }
+
     /// A few words that name it in events and screens.
     pub fn label(&self) -> String {
         match self {

@@ -139,6 +139,8 @@ pub struct OpenObligation {
     pub obligation: Obligation,
     /// Since when.
     pub since: Timestamp,
+    /// The number of the event that opened it: what was opened last is closed first.
+    pub seq: u64,
     /// Why the last try to close it failed.
     pub failed: Option<Finding>,
 }
@@ -213,15 +215,6 @@ impl RunState {
         open
     }
 
-    /// Hosts by outcome; hosts without one count as not started.
-    pub fn tally(&self) -> BTreeMap<HostOutcome, usize> {
-        let mut tally = BTreeMap::new();
-        for host in self.hosts.values() {
-            *tally.entry(host.outcome.unwrap_or(HostOutcome::NotStarted)).or_default() += 1;
-        }
-        tally
-    }
-
     /// How many hosts a change was sent to.
     pub fn changed_hosts(&self) -> usize {
         self.hosts.values().filter(|host| host.changed).count()
@@ -267,8 +260,9 @@ impl HostState {
                 unit.changed = true;
             }
             E::ObligationOpened { step, obligation, .. } => {
-                let open = OpenObligation { step: step.clone(), obligation: obligation.clone(), since: event.ts, failed: None };
-                self.open.insert(obligation.key.clone(), open);
+                let (step, obligation) = (step.clone(), obligation.clone());
+                let open = OpenObligation { step, obligation, since: event.ts, seq: event.seq, failed: None };
+                self.open.insert(open.obligation.key.clone(), open);
             }
             E::ObligationClosed { key, .. } => {
                 self.open.remove(key);
@@ -290,6 +284,8 @@ impl HostState {
                 if note.is_some() {
                     unit.note.clone_from(note);
                 }
+                // an intent that a guard stopped was none
+                self.changed = self.units.values().any(|unit| unit.changed);
             }
             E::HostFinished { outcome, changed, finding, .. } => {
                 self.running = None;

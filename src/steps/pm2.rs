@@ -19,7 +19,7 @@ use crate::read::pm2::{Pm2App, Status};
 use crate::read::pm2_daemon::DaemonState;
 use crate::read::pm2_host::Dump;
 use crate::read::proc::{Proc, clean};
-use crate::steps::pm2::act::{Start, Verb, before, by_id, disturbed, guard, start, targets, unsaved, with_replies};
+use crate::steps::pm2::act::{Start, Verb, before, by_id, disturbed, guard, start, targets, unmistakable, unsaved, with_replies};
 use crate::steps::pm2_look::{Seen, Wanted, describe, holder_hint, pm2_home, probes, same_dir};
 use crate::steps::rivals::{family, port_of};
 use crate::steps::{Class, Key, Kind, Parsed};
@@ -63,6 +63,7 @@ pub(crate) const KIND: Kind = Kind {
         ("drifted", "refused: the entry is not what it was when it was looked at"),
         ("holder-changed", "failed: the port is not held by the same process as before"),
         ("neighbour-changed", "failed: an entry that was not meant is not as it was"),
+        ("odd-name", "refused: a name that pm2 would take for an id, an option or a list"),
         ("none", "refused: no PM2 daemon answers for this PM2_HOME"),
         ("lost-socket", "refused: the daemon lives and its socket is gone"),
         ("wrong-holder", "refused: another app of this PM2 holds the port"),
@@ -180,14 +181,15 @@ impl Step for Pm2 {
         let port = port_of(&seen, apps, &self.wanted, self.port);
         let holders = port.map(|port| seen.holders(port)).transpose()?.unwrap_or_default();
         let place = Place { step: self, seen: &seen, apps, port, holders: &holders };
-        match (self.ensure, evidence.acted) {
+        let verdict = match (self.ensure, evidence.acted) {
             (Ensure::NoDuplicates, None) => place.duplicates(),
             (Ensure::NoDuplicates, Some(acted)) => place.after_delete(evidence, acted),
             (Ensure::Done(verb), None) => place.verb(verb),
             (Ensure::Done(verb), Some(acted)) => place.after_verb(verb, evidence, acted),
             (Ensure::Running, None) => place.running(look.replies.get(2)),
             (Ensure::Running, Some(acted)) => place.after_start(evidence, acted),
-        }
+        };
+        verdict.map(|verdict| unmistakable(verdict, apps))
     }
 
     fn recheck(&self) -> bool {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use runbook::engine::close::{LeftOpen, close_all};
+use runbook::engine::report::Reporter;
 use runbook::engine::run::{EngineError, Setup, run};
 use runbook::model::control::Control;
 use runbook::model::event::{Event, EventKind};
@@ -16,7 +18,7 @@ use runbook::state::run::RunState;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::harness::world::{Machine, ScriptedWorld};
+use crate::harness::world::{Machine, ScriptedLog, ScriptedWorld};
 
 fn unit(n: u32, step: &str, section: Section, kind: &str, fields: Value) -> UnitSpec {
     UnitSpec {
@@ -107,12 +109,8 @@ impl Run {
         Self { world: ScriptedWorld::new(machines), plan, dry_run: false, orders: vec![confirm] }
     }
 
-    async fn go(&self) -> Result<RunState, EngineError> {
-        let (to, control) = mpsc::channel(8);
-        for order in &self.orders {
-            to.send(order.clone()).await.expect("room for orders");
-        }
-        let setup = Setup {
+    fn setup(&self, control: mpsc::Receiver<Control>) -> Setup<ScriptedWorld, ScriptedLog> {
+        Setup {
             run: RunId::parse("abcdef").expect("a run id"),
             plan: Arc::new(self.plan.clone()),
             dry_run: self.dry_run,
@@ -124,11 +122,44 @@ impl Run {
             log: self.world.log(),
             control,
             reporters: Vec::new(),
-        };
-        let result = run(setup).await;
+        }
+    }
+
+    fn left(&self, state: &RunState) -> LeftOpen<ScriptedWorld, ScriptedLog> {
+        LeftOpen {
+            run: RunId::parse("abcdef").expect("a run id"),
+            state: state.clone(),
+            hosts: self.plan.lanes.iter().map(|lane| lane.host.clone()).collect(),
+            world: Arc::new(self.world.clone()),
+            log: self.world.log(),
+            reporters: Vec::new(),
+        }
+    }
+
+    async fn go(&self) -> Result<RunState, EngineError> {
+        let (to, control) = mpsc::channel(8);
+        for order in &self.orders {
+            to.send(order.clone()).await.expect("room for orders");
+        }
+        let result = run(self.setup(control)).await;
         drop(to);
         assert_eq!(self.world.unrecorded(), Vec::<String>::new(), "an effect without a durable intent");
         result
+    }
+
+    /// Cancelled while it runs.
+    async fn cancelled_after(&self, time: std::time::Duration) -> RunState {
+        let (to, control) = mpsc::channel(8);
+        for order in &self.orders {
+            to.send(order.clone()).await.expect("room for orders");
+        }
+        let cancel = async {
+            tokio::time::sleep(time).await;
+            to.send(Control::Cancel { by: "test".to_owned() }).await.expect("it runs");
+            to.closed().await;
+        };
+        let (result, ()) = tokio::join!(run(self.setup(control)), cancel);
+        result.expect("the record holds")
     }
 
     async fn ends(&self) -> RunState {
@@ -316,4 +347,193 @@ async fn a_healthy_host_ends_without_a_change_and_without_a_question() {
     assert_eq!(run.world.ledger(), Vec::<String>::new());
     assert_eq!((code(&state), state.changed_hosts()), (0, 0));
     assert_eq!(unit_outcome(&state, "a", "switch-off"), Some(Outcome::Already));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_nobody_previewed_is_not_changed_when_it_comes_back() {
+    let late = Machine { down: 1, ..Machine::default() };
+    let mut run = Run::new(vec![("a", late)], units());
+    // nothing was seen that would change, so nobody was asked
+    run.orders = Vec::new();
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), Vec::<String>::new());
+    assert_eq!(host(&state, "a").finding.as_ref().map(|finding| finding.code.as_str()), Some("drifted"));
+    assert_eq!((code(&state), state.changed_hosts()), (6, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_said_no_in_the_preview_is_left_out() {
+    let moody = Machine::default().ending("fit", &[Exit::Code { code: 1 }, Exit::Code { code: 0 }]);
+    let mut run = Run::new(vec![("a", moody)], units());
+    run.orders = Vec::new();
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), Vec::<String>::new());
+    assert_eq!(code(&state), 6);
+    let asked = run.world.events().iter().any(|event| matches!(event.kind, EventKind::ConfirmAsked { .. }));
+    assert!(!asked, "there is nothing to confirm");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_is_never_put_back() {
+    // our POST does not leave; meanwhile somebody else switches off: theirs must stay
+    let machine = Machine { unsent: 1, ..Machine::default() };
+    let run = Run::new(vec![("a", machine)], units());
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), Vec::<String>::new());
+    assert_eq!(state.open(), []);
+    assert_eq!((code(&state), state.changed_hosts()), (6, 0));
+    assert_eq!(unit_outcome(&state, "a", "switch-off"), Some(Outcome::Refused));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_host_vanished_is_unknown_even_where_looking_again_fails() {
+    let machine = Machine { dies_at: Some("work"), ..Machine::default().ending("done", &[Exit::Code { code: 1 }]) };
+    let work = unit(1, "work", Section::Step, "exec", json!({ "run": "work", "unless": "done" }));
+    let run = Run::new(vec![("a", machine)], vec![work]);
+    let state = run.ends().await;
+    assert_eq!(unit_outcome(&state, "a", "work"), Some(Outcome::Unknown));
+    assert_eq!((code(&state), outcome(&state, "a")), (8, Some(HostOutcome::Unknown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_lost_while_it_is_looked_at_is_unreachable_and_not_refused() {
+    let machine = Machine { dies_at: Some("fit"), ..Machine::default() };
+    let run = Run::new(vec![("a", machine)], units());
+    let state = run.ends().await;
+    assert_eq!((code(&state), outcome(&state, "a")), (3, Some(HostOutcome::Unreachable)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_optional_step_that_was_ended_does_not_make_the_host_ok() {
+    let machine = Machine::default().ending("slow", &[Exit::Code { code: 1 }]);
+    let mut slow = unit(1, "slow", Section::Step, "exec", json!({ "run": "ran", "unless": "slow" }));
+    slow.optional = true;
+    let run = Run::new(vec![("a", machine)], vec![slow, units()[3].clone()]);
+    let state = run.cancelled_after(std::time::Duration::from_secs(5)).await;
+    assert_eq!((code(&state), outcome(&state, "a")), (4, Some(HostOutcome::Cancelled)));
+    assert_eq!(unit_outcome(&state, "a", "proof"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_behind_a_change_does_not_leave_the_host_out() {
+    // a check that stands behind a change may not hold yet; that is no reason to leave the host out
+    let machine = Machine::default().ending("up", &[Exit::Code { code: 1 }, Exit::Code { code: 0 }]);
+    let up = unit(2, "up", Section::Step, "require", json!({ "run": "up" }));
+    let run = Run::new(vec![("a", machine)], vec![units()[2].clone(), up, units()[3].clone()]);
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), ["a: work"]);
+    assert_eq!(code(&state), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_is_not_ok_because_it_is_only_observed() {
+    let machine = Machine::default().ending("done", &[Exit::Code { code: 1 }]);
+    let mut work = unit(1, "work", Section::Step, "exec", json!({ "run": "work", "unless": "done" }));
+    work.observe = true;
+    let run = Run::new(vec![("a", machine)], vec![work]);
+    let state = run.ends().await;
+    assert_eq!(unit_outcome(&state, "a", "work"), Some(Outcome::Failed));
+    assert_eq!(code(&state), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_held_before_the_changes_is_brought_back_after_them() {
+    // `restart` is there already in the preview; the work before it takes it away
+    let ends = [Exit::Code { code: 0 }, Exit::Code { code: 1 }, Exit::Code { code: 0 }];
+    let machine = Machine::default().ending("is-up", &ends);
+    let start = unit(4, "start", Section::Step, "exec", json!({ "run": "start", "unless": "is-up" }));
+    let run = Run::new(vec![("a", machine)], vec![units()[2].clone(), start]);
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), ["a: work", "a: start"]);
+    assert_eq!(code(&state), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_lane_owes_is_closed_even_when_the_lane_itself_fails() {
+    let mut run =
+        Run::new(vec![("a", Machine { panics_at: Some("work"), ..Machine::default() }), ("b", Machine::default())], units());
+    run.plan.batches = vec![vec![0, 1]];
+    let state = run.ends().await;
+    let of_a: Vec<String> = run.world.ledger().into_iter().filter(|line| line.starts_with("a:")).collect();
+    assert_eq!(of_a, ["a: switch off", "a: switch on"]);
+    assert_eq!((code(&state), state.open()), (70, Vec::new()));
+    assert_eq!(outcome(&state, "b"), Some(HostOutcome::Ok), "the others end in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_steps_on_one_switch_owe_two_values() {
+    let mut on_again = switch_off(3);
+    on_again.step = StepId::parse("switch-on").expect("a step id");
+    on_again.fields.insert("to".to_owned(), json!(true));
+    let machine = Machine { panics_at: Some("work"), ..Machine::default() };
+    let mut work = units()[2].clone();
+    work.n = 4;
+    let run = Run::new(vec![("a", machine)], vec![switch_off(2), on_again, work]);
+    let state = run.ends().await;
+    // newest first: off as the second step found it, then on as the first one did
+    assert_eq!(run.world.ledger(), ["a: switch off", "a: switch on", "a: switch off", "a: switch on"]);
+    assert_eq!(state.open(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_later_does_not_touch_another_machine() {
+    let machine = Machine { unsent: 0, dies_at: Some("work"), ..Machine::default() };
+    let run = Run::new(vec![("a", machine)], units());
+    let state = run.ends().await;
+    assert_eq!((code(&state), state.open().len()), (7, 1));
+    {
+        let mut shared = run.world.shared.lock().expect("not poisoned");
+        let machine = shared.machines.get_mut("a").expect("a host");
+        (machine.reachable, machine.machine_id) = (true, Some("somebody-else"));
+    }
+    let after = close_all(run.left(&state)).await.expect("no bug");
+    assert_eq!(run.world.ledger(), ["a: switch off", "a: work"]);
+    assert_eq!(after.open().len(), 1);
+    run.world.shared.lock().expect("not poisoned").machines.get_mut("a").expect("a host").machine_id = None;
+    let after = close_all(run.left(&after)).await.expect("no bug");
+    assert_eq!(run.world.ledger(), ["a: switch off", "a: work", "a: switch on"]);
+    assert_eq!(after.open(), []);
+}
+
+struct Clumsy;
+
+impl Reporter for Clumsy {
+    fn on(&mut self, _: &Event) -> std::io::Result<()> {
+        panic!("a bug in a display (scripted)")
+    }
+}
+
+/// Confirms when asked, as a person would.
+struct Person(mpsc::Sender<Control>);
+
+impl Reporter for Person {
+    fn on(&mut self, event: &Event) -> std::io::Result<()> {
+        if matches!(event.kind, EventKind::ConfirmAsked { .. }) {
+            let _ = self.0.try_send(Control::Confirm { by: "test".to_owned(), via: "tty".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_display_that_fails_takes_no_other_bystander_with_it() {
+    let run = Run::new(vec![("a", Machine::default())], vec![units()[2].clone()]);
+    let (to, control) = mpsc::channel(8);
+    let mut setup = run.setup(control);
+    setup.reporters = vec![Box::new(Clumsy), Box::new(Person(to.clone()))];
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), runbook::engine::run::run(setup)).await;
+    let state = ended.expect("the question was asked").expect("the record holds");
+    assert_eq!(code(&state), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_end_is_not_recorded_is_no_run_that_ended() {
+    let run = Run::new(vec![("a", Machine::default())], units());
+    run.ends().await;
+    let all = run.world.events().len();
+    for limit in 0..all {
+        let run = Run::new(vec![("a", Machine::default())], units());
+        run.world.shared.lock().expect("not poisoned").log_limit = Some(limit);
+        assert!(matches!(run.go().await, Err(EngineError::Log(_))), "limit {limit} of {all}");
+    }
 }

@@ -180,7 +180,6 @@ vars = { from = "host", port = 8080 }
 address = "fe80::1%eth0"
 port = 2222
 user = "root"
-instance_id = "i-1"
 targets = { alb = "i-1" }
 [hosts.db]
 

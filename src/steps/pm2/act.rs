@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::finding::Finding;
 use crate::model::op::{Exit, Op, Reply, Shell};
-use crate::model::step::{Acted, Evidence, Unreadable};
+use crate::model::step::{Acted, Evidence, Unreadable, Verdict};
 use crate::read::pm2::Pm2App;
 use crate::read::pm2_host::Dump;
 use crate::read::proc::clean;
@@ -130,11 +130,29 @@ fn with_stderr(mut finding: Finding, stderr: &[u8]) -> Finding {
 
 /// The ids and names that the change was about.
 pub(crate) fn targets(acted: &Acted) -> Vec<(u32, String)> {
-    let read = |op: &Op| match op {
+    acted.change.ops.iter().filter_map(target).collect()
+}
+
+/// pm2 takes a number for a name first, then for a namespace, and only then for an id: where something else goes by that
+/// name, the id would be somebody else's order.
+pub(crate) fn unmistakable(verdict: Verdict, apps: &[Pm2App]) -> Verdict {
+    let Verdict::Change(change) = &verdict else { return verdict };
+    let taken = change.ops.iter().filter_map(target).find_map(|(id, _)| {
+        let text = id.to_string();
+        let named = apps.iter().find(|app| app.name == text || app.namespace == text);
+        named.map(|app| (id, format!("{} in {}", app.title(), app.namespace)))
+    });
+    let Some((id, who)) = taken else { return verdict };
+    let who = clean(&who);
+    let summary = format!("entry {who} is called {id}, by its name or its namespace: pm2 would take the id {id} for it");
+    Verdict::Refuse(Finding::new("odd-name", summary).hint("rename it, or act by hand"))
+}
+
+fn target(op: &Op) -> Option<(u32, String)> {
+    match op {
         Op::Shell(shell) => Some((shell.env.get("APP_ID")?.parse().ok()?, shell.env.get("APP_NAME")?.clone())),
         _ => None,
-    };
-    acted.change.ops.iter().filter_map(read).collect()
+    }
 }
 
 /// The last readable look before the change, and the first one.

@@ -37,6 +37,8 @@ enum Ended {
     Gone(Option<String>),
     /// Nobody can say.
     Unconfirmed,
+    /// The host does not tell which group it is: nothing was signalled.
+    Untouched,
 }
 
 impl Scripts {
@@ -161,7 +163,7 @@ impl Scripts {
                 let ended = self.end_group(shell.group, false).await;
                 let (marker, output) = last_words(&shell, &mut waiting[0], self.link.timeouts.drain).await;
                 let unconfirmed = if late { "timeout-unconfirmed" } else { "cancel-unconfirmed" };
-                let others = (ended == Ended::Unconfirmed && !late).then_some(unconfirmed);
+                let others = (matches!(ended, Ended::Unconfirmed | Ended::Untouched) && !late).then_some(unconfirmed);
                 (halted(marker, &ended, late, was_sent(0), unconfirmed), output, others)
             }
         };
@@ -187,14 +189,14 @@ impl Scripts {
             // the signal hit the shell; the script has ended only if nothing of its group is left
             Over::Signal(name) => match self.end_group(group, true).await {
                 Ended::Gone(_) => Exit::Signal { name: name.clone() },
-                Ended::Unconfirmed => Exit::Unknown { why: why("no-status") },
+                Ended::Unconfirmed | Ended::Untouched => Exit::Unknown { why: why("no-status") },
             },
         }
     }
 
     /// Ends a process group from a second shell, which becomes the open one; with `watch` it only looks.
     async fn end_group(&mut self, group: Option<u32>, watch: bool) -> Ended {
-        let Some(group) = group else { return Ended::Unconfirmed };
+        let Some(group) = group else { return Ended::Untouched };
         let limit = self.link.timeouts.end;
         let script = Script::change("end", END)
             .env("RB_GROUP", group.to_string())
@@ -261,15 +263,16 @@ async fn last_words(shell: &Shell, done: &mut Receiver<Done>, grace: Duration) -
     (Some(done.end), (done.stdout, done.stderr))
 }
 
-/// How a script ended that we ended. A status that our own signal caused is none of its own.
+/// How a script ended that we ended. A status that came after our own signal is none of its own: `trap 'exit 0' TERM`
+/// would make a success of what was broken off.
 fn halted(marker: Option<End>, ended: &Ended, late: bool, sent: bool, unconfirmed: &str) -> Exit {
     match (marker, ended) {
-        (Some(End::Status(code)), _) if code <= 128 => Exit::Code { code },
+        (Some(End::Status(code)), Ended::Gone(None) | Ended::Untouched) => Exit::Code { code },
         (Some(End::NoDirectory), _) => Exit::NotStarted { why: "no-directory".to_owned() },
         (_, _) if !sent => Exit::NotStarted { why: if late { "timeout" } else { "cancelled" }.to_owned() },
         (_, Ended::Gone(_)) if late => Exit::TimedOut,
         (_, Ended::Gone(signal)) => Exit::Signal { name: signal.clone().unwrap_or_else(|| "TERM".to_owned()) },
-        (_, Ended::Unconfirmed) => Exit::Unknown { why: unconfirmed.to_owned() },
+        (_, Ended::Unconfirmed | Ended::Untouched) => Exit::Unknown { why: unconfirmed.to_owned() },
     }
 }
 
@@ -302,7 +305,11 @@ mod tests {
         assert_eq!(halted(over(), &Ended::Unconfirmed, true, true, "x"), unknown);
         assert_eq!(halted(Some(End::Status(143)), &gone, true, true, "x"), Exit::TimedOut);
         assert_eq!(halted(Some(End::Status(143)), &Ended::Unconfirmed, true, true, "x"), unknown);
-        assert_eq!(halted(Some(End::Status(0)), &gone, true, true, "x"), Exit::Code { code: 0 });
+        // it may have been its trap that said 0
+        assert_eq!(halted(Some(End::Status(0)), &gone, true, true, "x"), Exit::TimedOut);
+        assert_eq!(halted(Some(End::Status(0)), &Ended::Unconfirmed, true, true, "x"), unknown);
+        assert_eq!(halted(Some(End::Status(3)), &Ended::Untouched, true, true, "x"), Exit::Code { code: 3 });
+        assert_eq!(halted(Some(End::Status(3)), &Ended::Gone(None), true, true, "x"), Exit::Code { code: 3 });
         assert_eq!(halted(over(), &gone, true, false, "x"), Exit::NotStarted { why: "timeout".to_owned() });
     }
 }

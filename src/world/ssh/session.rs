@@ -1,11 +1,12 @@
 //! A session: what the engine asks of one host, over one connection.
 
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::future::join;
 use futures_util::stream;
+use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::world::{Connected, Session};
@@ -32,11 +33,28 @@ pub struct SshSession {
     home: String,
 }
 
-/// The time here.
+/// The time here: the clock as it was at the start, and what has passed since, also while this machine slept. A clock
+/// that is set while a run goes on moves no deadline and makes no look fresh again.
 pub(crate) fn now() -> Timestamp {
+    static START: OnceLock<(i64, Duration)> = OnceLock::new();
+    let (began, at) = START.get_or_init(|| (wall(), awake()));
+    let passed = i64::try_from(awake().saturating_sub(*at).as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(began.saturating_add(passed))
+}
+
+fn wall() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     // a clock before 1970 is as wrong as one that is over
-    Timestamp::from_millis(since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(i64::MIN))
+    since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(i64::MIN)
+}
+
+fn awake() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    // elsewhere it counts sleep by itself
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 impl SshSession {

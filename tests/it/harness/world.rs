@@ -27,11 +27,33 @@ pub struct Machine {
     pub flip: Option<(usize, bool)>,
     /// How often it was read.
     pub reads: usize,
+    /// How many of the next connections fail.
+    pub down: usize,
+    /// How many of the next POSTs are not sent; meanwhile somebody else turns the switch off.
+    pub unsent: usize,
+    /// The command during which the connection is lost; the host cannot be reached after it.
+    pub dies_at: Option<&'static str>,
+    /// The command at which this program itself fails.
+    pub panics_at: Option<&'static str>,
+    /// Which machine it says it is.
+    pub machine_id: Option<&'static str>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { reachable: true, switch: true, ends: BTreeMap::new(), meddle: None, flip: None, reads: 0 }
+        Self {
+            reachable: true,
+            switch: true,
+            ends: BTreeMap::new(),
+            meddle: None,
+            flip: None,
+            reads: 0,
+            down: 0,
+            unsent: 0,
+            dies_at: None,
+            panics_at: None,
+            machine_id: None,
+        }
     }
 }
 
@@ -107,9 +129,11 @@ impl World for ScriptedWorld {
 
     async fn connect(&self, host: &Host) -> Result<(ScriptedSession, Connected), ConnectFault> {
         self.sleep(Duration::from_millis(20)).await;
-        let shared = self.shared.lock().expect("not poisoned");
-        let machine = shared.machines.get(host.name.as_str()).expect("a scripted host");
-        if !machine.reachable {
+        let mut shared = self.shared.lock().expect("not poisoned");
+        let machine = shared.machines.get_mut(host.name.as_str()).expect("a scripted host");
+        let down = machine.down > 0;
+        machine.down = machine.down.saturating_sub(1);
+        if !machine.reachable || down {
             return Err(ConnectFault { finding: Finding::new("refused", "connection refused (scripted)") });
         }
         let facts = Facts {
@@ -120,7 +144,7 @@ impl World for ScriptedWorld {
             home: "/home/app".to_owned(),
             hostname: host.name.to_string(),
             boot_id: None,
-            machine_id: Some(format!("machine-{}", host.name)),
+            machine_id: Some(machine.machine_id.map_or_else(|| format!("machine-{}", host.name), str::to_owned)),
             skew_ms: 0,
             skew_err_ms: 1,
         };
@@ -152,6 +176,14 @@ pub struct ScriptedSession {
 impl Session for ScriptedSession {
     async fn perform(&mut self, ops: &[Op], _cancel: &CancellationToken) -> Vec<Reply> {
         tokio::time::sleep(Duration::from_millis(5)).await;
+        for op in ops {
+            let shared = self.shared.lock().expect("not poisoned");
+            let machine = shared.machines.get(&self.host).expect("a scripted host");
+            let panics = matches!(op, Op::Shell(shell) if machine.panics_at == Some(shell.text()));
+            // not while it is locked: the others go on
+            drop(shared);
+            assert!(!panics, "a bug (scripted)");
+        }
         ops.iter().map(|op| self.reply(op)).collect()
     }
 
@@ -175,6 +207,13 @@ impl ScriptedSession {
             }
         }
         match op {
+            Op::Http(call) if call.method == HttpMethod::Post && shared.machines[&self.host].unsent > 0 => {
+                let machine = shared.machines.get_mut(&self.host).expect("a scripted host");
+                machine.unsent -= 1;
+                machine.switch = false;
+                let (class, message) = ("refused".to_owned(), "connection refused (scripted)".to_owned());
+                Reply::Http(HttpReply::Fault { class, message, sent: false })
+            }
             Op::Http(call) => {
                 if call.method == HttpMethod::Post {
                     let wanted = call.url.ends_with("true");
@@ -213,6 +252,13 @@ impl ScriptedSession {
                     shared.ledger.push(line);
                 }
                 let machine = shared.machines.get_mut(&self.host).expect("a scripted host");
+                if machine.dies_at == Some(shell.text()) {
+                    machine.reachable = false;
+                    self.lost = Some(("connection-lost".to_owned(), "reset (scripted)".to_owned()));
+                    let exit = Exit::Unknown { why: "connection-lost".to_owned() };
+                    let (stdout, stderr) = (Captured::default(), Captured::default());
+                    return Reply::Shell(ShellReply { exit, stdout, stderr, took: Duration::from_millis(3) });
+                }
                 let exit = match machine.ends.get_mut(shell.text()) {
                     Some(ends) if ends.len() > 1 => ends.remove(0),
                     Some(ends) => ends.first().cloned().unwrap_or(Exit::Code { code: 0 }),
