@@ -62,7 +62,8 @@ pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
     let _ = to.try_send(order);
 }
 
-fn ask(phrase: Option<&str>, why: &str) -> io::Result<bool> {
+/// Asks on the terminal: a phrase that must be typed, or a plain yes.
+pub fn ask(phrase: Option<&str>, why: &str) -> io::Result<bool> {
     let mut err = io::stderr().lock();
     match phrase {
         Some(phrase) => write!(err, "     Confirm type \"{phrase}\" to go on ({why}): ")?,
