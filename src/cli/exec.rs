@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::fold::{Answer, render, tally};
+use crate::cli::operator::ask;
 use crate::cli::settings::Settings;
 use crate::engine::world::{Session, World};
 use crate::model::finding::Finding;
@@ -33,6 +34,9 @@ pub struct Args {
     /// How long the command may take on a host before it is ended there
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// The phrase that protected hosts ask for, such as 'exec 6'
+    #[arg(long, value_name = "TEXT")]
+    pub confirm: Option<String>,
     /// The command: one line for `/bin/sh` on the hosts, words joined by blanks as ssh does
     #[arg(value_name = "CMD", required = true, last = true)]
     pub command: Vec<String>,
@@ -47,11 +51,32 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     if text.contains('\0') {
         return Err(Failure::invalid("a command cannot contain a NUL byte"));
     }
+    if !confirmed(args, settings, &hosts)? {
+        return Err(Failure::new(RunState::Aborted.code(), "not confirmed; nothing was contacted"));
+    }
     let runtime = Runtime::new().map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
     let code = runtime.block_on(everywhere(hosts, &text, args));
     // what was given up must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));
     code
+}
+
+/// A command may do anything: where production is among the hosts it is confirmed by its phrase, as a run would be.
+fn confirmed(args: &Args, settings: &Settings, hosts: &[Host]) -> Result<bool, Failure> {
+    let phrase = format!("exec {}", hosts.len());
+    let protected = hosts.iter().filter(|host| host.protected).count();
+    match &args.confirm {
+        Some(given) if *given == phrase => Ok(true),
+        Some(given) => Err(Failure::invalid(format!("--confirm says '{}', this command is '{phrase}'", given.escape_debug()))),
+        None if protected == 0 => Ok(true),
+        None if settings.can_ask => {
+            let why = format!("{protected} of {} hosts are protected", hosts.len());
+            eprintln!("     Confirm asked for: {why}");
+            ask(Some(&phrase)).map_err(|error| Failure::invalid(format!("the terminal could not be read: {error}")))
+        }
+        None => Err(Failure::invalid(format!("{protected} of {} hosts are protected", hosts.len()))
+            .hint(format!("add --confirm '{phrase}'"))),
+    }
 }
 
 async fn everywhere(hosts: Vec<Host>, text: &str, args: &Args) -> Result<u8, Failure> {
@@ -129,12 +154,17 @@ fn say(line: &str) {
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Stop {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::new(70, format!("no signals: {error}")));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
 
     /// The exit code of leaving at once.
@@ -142,6 +172,7 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => 130,
             _ = self.terminate.recv() => 143,
+            _ = self.hangup.recv() => 143,
         }
     }
 }

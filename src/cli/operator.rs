@@ -62,7 +62,8 @@ pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
     let _ = to.try_send(order);
 }
 
-fn ask(phrase: Option<&str>) -> io::Result<bool> {
+/// Asks on the terminal: a phrase that must be typed, or a plain yes. Why it is asked was said before.
+pub fn ask(phrase: Option<&str>) -> io::Result<bool> {
     let mut err = io::stderr().lock();
     match phrase {
         Some(phrase) => write!(err, "             type \"{phrase}\" to go on: ")?,

@@ -16,13 +16,16 @@ use crate::engine::world::World;
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::host::Host;
-use crate::model::id::RunId;
+use crate::model::id::{HostName, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::step::Obligation;
 use crate::state::run::{HostState, RunState};
 
 /// The finding code of a closer that sees a value which is neither ours nor the former one.
 pub const THEIRS: &str = "theirs";
+
+/// How an obligation is closed whose change was never sent.
+const UNSENT: &str = "not-sent";
 
 /// Restores what `obligation` recorded, unless somebody else has changed it since; whether it is closed now. Orders to
 /// stop do not end it: leaving something open is what they must not do.
@@ -57,11 +60,31 @@ pub async fn close<W: World>(ctx: &RunContext<W>, link: &mut Link<W>, obligation
     ctx.recorder.commit(event).await.is_ok() && done
 }
 
-/// What is open on a host, newest first.
-pub fn newest_first(state: &HostState) -> Vec<Obligation> {
-    let mut open: Vec<_> = state.open.values().collect();
+/// Closes what the record says is open on a host, newest first, where `due` says so. What was never sent is not touched.
+pub async fn close_recorded<W: World>(ctx: &RunContext<W>, host: &Host, state: &HostState, due: impl Fn(&Obligation) -> bool) {
+    let mut open: Vec<_> = state.open.values().filter(|open| due(&open.obligation)).collect();
     open.sort_by_key(|open| std::cmp::Reverse(open.seq));
-    open.into_iter().map(|open| open.obligation.clone()).collect()
+    let mut link = Link::again(host.clone(), state.facts.as_ref());
+    for owed in open {
+        // the intent is recorded before the bytes leave, and taken back where a guard said no
+        if state.units.get(&owed.step).is_some_and(|unit| unit.changed) {
+            close(ctx, &mut link, &owed.obligation).await;
+        } else {
+            // where it cannot be recorded it stays open
+            let _ = ctx.recorder.commit(unsent(&host.name, &owed.obligation)).await;
+        }
+    }
+    link.close().await;
+}
+
+/// Closed without a touch: nothing was sent, so nothing was opened, and putting back would undo what somebody else did.
+pub(super) fn unsent(host: &HostName, obligation: &Obligation) -> EventKind {
+    EventKind::ObligationClosed {
+        host: host.clone(),
+        key: obligation.key.clone(),
+        how: UNSENT.to_owned(),
+        summary: format!("{} was not touched: nothing was sent", obligation.title),
+    }
 }
 
 /// A run that ended with something open.
@@ -83,14 +106,9 @@ pub struct LeftOpen<W: World, L: Log> {
 /// Closes everything that a run left open, newest first on each host, one host after the other; the state after it.
 /// `None` when a part of this program failed.
 pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunState> {
-    let mut due: Vec<(Link<W>, Vec<Obligation>)> = Vec::new();
-    for host in &left.hosts {
-        let Some(state) = left.state.hosts.get(&host.name) else { continue };
-        let open = newest_first(state);
-        if !open.is_empty() {
-            due.push((Link::again(host.clone(), state.facts.as_ref()), open));
-        }
-    }
+    let open =
+        |host: Host| left.state.hosts.get(&host.name).filter(|state| !state.open.is_empty()).cloned().map(|state| (host, state));
+    let due: Vec<(Host, HostState)> = left.hosts.into_iter().filter_map(open).collect();
     let lost = CancellationToken::new();
     let clock = Arc::clone(&left.world);
     let dispatch = Dispatch::start(Start {
@@ -102,11 +120,8 @@ pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunStat
         lost: lost.clone(),
     });
     let ctx = RunContext { world: left.world, recorder: dispatch.recorder.clone(), orders: Orders::none(), lost };
-    for (mut link, obligations) in due {
-        for obligation in obligations {
-            close(&ctx, &mut link, &obligation).await;
-        }
-        link.close().await;
+    for (host, state) in due {
+        close_recorded(&ctx, &host, &state, |_| true).await;
     }
     drop(ctx);
     dispatch.finish().await

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::engine::close::unsent;
 use crate::engine::link::{Link, RunContext};
 use crate::engine::log::LogError;
 use crate::engine::seen;
@@ -35,8 +36,6 @@ pub enum Mode {
 const LOOKS: usize = 256;
 /// Pauses between looks while waiting; the last one repeats.
 const POLL: [u64; 4] = [500, 1_000, 2_000, 5_000];
-/// How an obligation is closed whose change was never sent.
-const UNSENT: &str = "not-sent";
 /// A change gets at least this long to be seen to hold.
 const SETTLE: Duration = Duration::from_secs(30);
 
@@ -316,13 +315,7 @@ impl<W: World> Converge<'_, W> {
     /// Nothing was sent after all: nothing was opened, and closing it would undo what somebody else did.
     async fn withdraw(&mut self) {
         let Some(obligation) = self.opened.take() else { return };
-        let closed = EventKind::ObligationClosed {
-            host: self.host(),
-            key: obligation.key.clone(),
-            how: UNSENT.to_owned(),
-            summary: format!("{} was not touched: nothing was sent", obligation.title),
-        };
-        if self.ctx.recorder.commit(closed).await.is_err() {
+        if self.ctx.recorder.commit(unsent(&self.host(), &obligation)).await.is_err() {
             // the record still says that it is open
             self.opened = Some(obligation);
         }

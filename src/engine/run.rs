@@ -8,10 +8,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::close::{close, newest_first};
+use crate::engine::close::close_recorded;
 use crate::engine::dispatch::{Dispatch, Recorder, Start};
 use crate::engine::lane::{Lane, LanePreview};
-use crate::engine::link::{Link, RunContext};
+use crate::engine::link::RunContext;
 use crate::engine::log::{Log, LogError};
 use crate::engine::orders::{Answer, listen};
 use crate::engine::report::Reporter;
@@ -441,11 +441,7 @@ impl<W: World> Driver<W> {
         let gone = self.lanes.iter().zip(&self.plan.lanes).filter(|(lane, _)| lane.is_none()).map(|(_, planned)| &planned.host);
         for host in gone {
             let Some(left) = state.hosts.get(&host.name) else { continue };
-            let mut link = Link::again(host.clone(), left.facts.as_ref());
-            for obligation in newest_first(left).iter().filter(|obligation| obligation.close == ClosePolicy::Always) {
-                close(&self.ctx, &mut link, obligation).await;
-            }
-            link.close().await;
+            close_recorded(&self.ctx, host, left, |obligation| obligation.close == ClosePolicy::Always).await;
         }
         Ok(())
     }

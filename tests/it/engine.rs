@@ -537,3 +537,18 @@ async fn a_run_whose_end_is_not_recorded_is_no_run_that_ended() {
         assert!(matches!(run.go().await, Err(EngineError::Log(_))), "limit {limit} of {all}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_killed_before_it_sent_anything_leaves_nothing_to_put_back() {
+    // the record ends between the obligation and the intent; later somebody else switches off
+    let run = Run::new(vec![("a", Machine::default())], units());
+    let whole = run.ends().await;
+    assert_eq!(code(&whole), 0);
+    let events = run.world.events();
+    let at = events.iter().position(|event| matches!(event.kind, EventKind::ObligationOpened { .. })).expect("it opened one");
+    let state = RunState::replay(&events[..=at]);
+    assert_eq!(state.open().len(), 1);
+    let later = Run::new(vec![("a", Machine { switch: false, ..Machine::default() })], units());
+    let after = close_all(later.left(&state)).await.expect("no bug");
+    assert_eq!((later.world.ledger(), after.open()), (Vec::new(), Vec::new()));
+}

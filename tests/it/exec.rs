@@ -124,3 +124,16 @@ fn what_cannot_be_meant_is_refused_before_anything_is_contacted() {
     assert_eq!(exec(&sshd, &["p-1", "--forks", "0", "--", "true"]).code, Some(2));
     assert_eq!(exec(&sshd, &["p-1", "--timeout", "5", "--", "true"]).code, Some(2));
 }
+
+#[test]
+fn production_is_confirmed_by_its_phrase_before_anything_is_contacted() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1", "p-2"], "[groups.prod]\nhosts = [\"p-1\"]\nprotected = true\n");
+    let ran = exec(&sshd, &["all", "--", "echo", "x"]);
+    assert_eq!((ran.stdout.as_str(), ran.code), ("", Some(2)));
+    assert_eq!(ran.stderr, "error: 1 of 2 hosts are protected\n  try: add --confirm 'exec 2'\n");
+    assert_eq!(exec(&sshd, &["all", "--confirm", "exec 3", "--", "echo", "x"]).code, Some(2), "the count is part of it");
+    assert_eq!(exec(&sshd, &["p-2", "--", "echo", "x"]).code, Some(0), "not protected");
+    let ran = exec(&sshd, &["all", "--confirm", "exec 2", "--", "echo", "x"]);
+    assert_eq!((ran.stdout.as_str(), ran.code), ("p-[1-2] (2): ok\n  | x\n", Some(0)));
+}
