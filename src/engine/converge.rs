@@ -295,11 +295,13 @@ impl<W: World> Converge<'_, W> {
                     return Some(self.no(finding));
                 }
                 Grade::NotSent(finding) | Grade::Failed(finding) => {
+                    self.tell_replies(&change, &replies).await;
                     self.acted = Some((self.acted_now(change, replies, looks_before), None));
                     return Some(self.end(Outcome::Failed, Some(finding)));
                 }
             }
         }
+        self.tell_replies(&change, &replies).await;
         let doubtful = doubt.is_some();
         self.acted = Some((self.acted_now(change, replies, looks_before), doubt));
         self.deadline = self.deadline.max(self.ctx.world.now().plus(SETTLE));
@@ -319,6 +321,19 @@ impl<W: World> Converge<'_, W> {
             // the record still says that it is open
             self.opened = Some(obligation);
         }
+    }
+
+    /// What a change was answered is evidence too.
+    async fn tell_replies(&self, change: &Change, replies: &[Reply]) {
+        let seen = EventKind::StepSeen {
+            host: self.host(),
+            step: self.unit.spec.step.clone(),
+            look: self.looks.len(),
+            ops: change.ops.iter().take(replies.len()).map(Op::label).collect(),
+            replies: replies.iter().map(seen::told).collect(),
+        };
+        // the record's own failure stops the run elsewhere
+        let _ = self.ctx.recorder.note(seen).await;
     }
 
     fn acted_now(&self, change: Change, replies: Vec<Reply>, looks_before: usize) -> Acted {
