@@ -155,6 +155,11 @@ fn normal(url: &str) -> String {
 }
 
 impl Step for KillSwitch {
+    /// Somebody may have moved it between the look and the record of the intent; closing must not undo that.
+    fn recheck(&self) -> bool {
+        true
+    }
+
     fn probes(&self, _target: &Target) -> Vec<Op> {
         let call = HttpCall { from: HttpFrom::Host, method: HttpMethod::Get, url: self.url.clone(), timeout: TIMEOUT };
         vec![Op::Http(call); self.reads]

@@ -1,11 +1,11 @@
 //! Which entries of PM2 fight with an app for its place, and which only live beside it.
 //!
 //! An entry is a rival when it was told the same port, runs the same script in the same place, or is one too many of the
-//! same name. One that was told another port, or listens on another one, never is. Sharing nothing but the directory
+//! same name. One that was told another port, listens on another one, or was stopped, never is. Sharing nothing but the directory
 //! makes a neighbour: a worker beside its web process looks just so.
 
 use crate::read::holder::Holder;
-use crate::read::pm2::Pm2App;
+use crate::read::pm2::{Pm2App, Status};
 use crate::steps::pm2_look::{Seen, Wanted, same_dir};
 
 /// An app with everything that lives in its place.
@@ -54,6 +54,11 @@ pub(crate) fn family<'a>(
     let mut neighbours = Vec::new();
     for app in others {
         if is_elsewhere(seen, app, port) {
+            continue;
+        }
+        if app.status == Status::Stopped && app.pid.is_none() {
+            // somebody has put it aside on purpose, as in blue and green: it fights with nobody
+            neighbours.push(app);
             continue;
         }
         let home = meant.iter().chain(rivals.iter().map(|(app, _)| app)).find(|one| shares_dir(seen, one, app));
