@@ -14,7 +14,7 @@ use crate::engine::world::World;
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::id::HostName;
-use crate::model::op::{Exit, HttpReply, Op, Reply};
+use crate::model::op::{Exit, HttpReply, Op, Reply, Shell};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
 use crate::model::step::{Acted, Change, Evidence, Look, Note, Obligation, Unreadable, Verdict};
@@ -303,7 +303,14 @@ impl<W: World> Converge<'_, W> {
         }
         self.tell_replies(&change, &replies).await;
         let doubtful = doubt.is_some();
+        let untouched = said_no(&change, &replies);
         self.acted = Some((self.acted_now(change, replies, looks_before), doubt));
+        if untouched && let Ok(Verdict::Refuse(finding)) = self.judge() {
+            // the script's own guards saw it last: nothing was done
+            self.acted = None;
+            self.withdraw().await;
+            return Some(self.no(finding));
+        }
         self.deadline = self.deadline.max(self.ctx.world.now().plus(SETTLE));
         self.polls = 0;
         let can_look = self.link.target().is_some_and(|target| !self.unit.step.probes(target).is_empty());
@@ -419,6 +426,12 @@ impl<W: World> Converge<'_, W> {
             unreachable: None,
         }
     }
+}
+
+/// Whether the very first op was refused by the guards of its own script.
+fn said_no(change: &Change, replies: &[Reply]) -> bool {
+    let ([Op::Shell(shell), ..], [Reply::Shell(reply)]) = (change.ops.as_slice(), replies) else { return false };
+    shell.guards && matches!(reply.exit, Exit::Code { code } if Shell::GUARDED.contains(&code))
 }
 
 fn moved(planned: &Change, now: Result<Verdict, Unreadable>) -> Finding {

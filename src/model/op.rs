@@ -72,12 +72,18 @@ pub struct Shell {
     pub cwd: Option<String>,
     /// Whether it may change something.
     pub mutates: bool,
+    /// Whether it looks for itself before it does anything, and says no by [`Shell::GUARDED`].
+    #[serde(default)]
+    pub guards: bool,
     /// How long it may take.
     #[serde(with = "millis")]
     pub timeout: Duration,
 }
 
 impl Shell {
+    /// Exit statuses by which a guarding script says that it did nothing at all.
+    pub const GUARDED: std::ops::RangeInclusive<u32> = 90..=95;
+
     /// A read-only script of this program.
     pub fn look(label: &'static str, text: &'static str) -> Self {
         Self::new(Cow::Borrowed(label), Cow::Borrowed(text), false, Duration::from_secs(10))
@@ -94,7 +100,7 @@ impl Shell {
     }
 
     fn new(label: Cow<'static, str>, text: Cow<'static, str>, mutates: bool, timeout: Duration) -> Self {
-        Self { label, text, env: BTreeMap::new(), cwd: None, mutates, timeout }
+        Self { label, text, env: BTreeMap::new(), cwd: None, mutates, guards: false, timeout }
     }
 
     /// Adds an environment variable.
@@ -108,6 +114,13 @@ impl Shell {
     #[must_use]
     pub fn cwd(mut self, cwd: Option<String>) -> Self {
         self.cwd = cwd;
+        self
+    }
+
+    /// Says that it looks for itself before it does anything.
+    #[must_use]
+    pub fn guarding(mut self) -> Self {
+        self.guards = true;
         self
     }
 

@@ -47,7 +47,7 @@ fn yes(is: bool) -> &'static str {
 }
 
 fn script(label: &'static str, home: &str, verb: &str, app: &str) -> Shell {
-    let mut shell = Shell::change("pm2", SCRIPT).timeout(Duration::from_secs(90));
+    let mut shell = Shell::change("pm2", SCRIPT).timeout(Duration::from_secs(90)).guarding();
     shell.label = label.into();
     shell.env("PM2_HOME_DIR", home).env("VERB", verb).env("APP_NAME", app)
 }
