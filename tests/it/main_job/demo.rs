@@ -1,0 +1,1 @@
+//! `runbook demo`, as it is shipped.
