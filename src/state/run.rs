@@ -112,7 +112,7 @@ pub struct Preview {
 pub struct UnitState {
     /// When it began.
     pub started: Option<Timestamp>,
-    /// The last thing a look came to.
+    /// What it ended by; until then, the last thing a look came to.
     pub note: Option<Note>,
     /// What it came to at first.
     pub first_note: Option<Note>,
@@ -255,7 +255,10 @@ impl HostState {
             E::StepJudged { step, note, .. } => {
                 let unit = self.units.entry(step.clone()).or_default();
                 unit.first_note.get_or_insert_with(|| note.clone());
-                unit.note = Some(note.clone());
+                // looks after its end, as while a host soaks, are not what it was ended by
+                if unit.finished.is_none() {
+                    unit.note = Some(note.clone());
+                }
             }
             E::StepIntent { step, .. } => {
                 self.changed = true;
