@@ -1,7 +1,7 @@
 //! A second run finds nothing to do, and says so without asking; so does a run on hosts that were always well.
 
 use crate::harness::lab::Lab;
-use crate::main_job::runs::{Running, assert_exit, end_line, repair, words};
+use crate::main_job::runs::{Running, end_line, repair, words};
 use crate::main_job::service::status;
 use crate::main_job::snapshot::Snapshot;
 use crate::main_job::terminal::Terminal;
@@ -34,10 +34,11 @@ fn a_second_run_and_a_run_on_a_healthy_host_change_nothing_and_do_not_ask() {
     let (code, log) = run.end();
     assert_eq!((code, end_line(&log).as_str()), (Some(0), "ok=2 changed=1 open=0 exit=0"), "{log}");
 
-    let before = HOSTS.map(|host| Snapshot::take(&lab, host));
+    assert_eq!(Snapshot::take(&lab, "proxy-2"), well, "the healthy host was left alone by the first run too");
+    // pm2's own command line touches a file
     let listed = HOSTS.map(|host| lab.pm2_processes(host));
     assert_eq!(listed.each_ref().map(Vec::len), [1, 1]);
-    assert_eq!(before[1], well, "the healthy host was left alone by the first run too");
+    let before = HOSTS.map(|host| Snapshot::take(&lab, host));
 
     // the second does not: an answer that it waited for would never come
     let mut command = repair(&lab, "all", &[]);
@@ -50,6 +51,4 @@ fn a_second_run_and_a_run_on_a_healthy_host_change_nothing_and_do_not_ask() {
     assert_eq!(plan, ["proxy-[1-2] nothing to change"]);
     assert_eq!(HOSTS.map(|host| Snapshot::take(&lab, host)), before);
     assert_eq!(HOSTS.map(|host| lab.pm2_processes(host)), listed);
-    let history = lab.runbook(&["history"]).output().unwrap();
-    assert_exit(&history, 0);
 }

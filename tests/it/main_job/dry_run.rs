@@ -84,12 +84,13 @@ fn a_dry_run_changes_nothing() {
     }
 
     // and had something been changed, it would have been seen
+    let before = Snapshot::take(&lab, "proxy-1");
     assert_well(&lab.exec("proxy-1", "chmod 600 proxy-service/server.js; sleep 1000 >/dev/null 2>&1 </dev/null &"));
     let changed = Snapshot::take(&lab, "proxy-1");
     assert_eq!(
-        changed.processes.difference(&after[0].processes).map(|one| one.command.as_str()).collect::<Vec<_>>(),
+        changed.processes.difference(&before.processes).map(|one| one.command.as_str()).collect::<Vec<_>>(),
         ["sleep 1000"]
     );
-    let files: Vec<&str> = changed.files.difference(&after[0].files).filter_map(|line| line.split(' ').nth(1)).collect();
+    let files: Vec<&str> = changed.files.difference(&before.files).filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(files, ["/home/app/proxy-service/server.js"]);
 }

@@ -19,7 +19,7 @@ fn a_signal_while_it_verifies_puts_the_switch_back_and_ends_in_order() {
     let runbooks = shipped();
     let runbooks = runbooks.to_str().unwrap();
     let start = |host: &str| {
-        let words = ["run", "restart-loop", "--hosts", host, "--yes", "--set", "quiet=60s", "--runbooks", runbooks, "-v"];
+        let words = ["run", "restart-loop", "--hosts", host, "--yes", "--set", "quiet=15s", "--runbooks", runbooks, "-v"];
         Running::start(&mut lab.runbook(&words))
     };
     let mut runs = [("proxy-1", Signal::INT), ("proxy-2", Signal::TERM)].map(|(host, signal)| (host, signal, start(host)));

@@ -48,7 +48,7 @@ fn what_a_killed_run_left_open_is_named_and_put_back_once() {
     let id = newest(&lab);
 
     let said = [
-        format!(r"LEFT OPEN +by run {id} \(restart-loop\)"),
+        format!(r" *LEFT OPEN by run {id} \(restart-loop\)"),
         r" +proxy-1  kill switch enabled, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ".to_owned(),
         format!(" +close it: runbook close {id}"),
     ];

@@ -52,10 +52,10 @@ pub(super) fn assert_exit(out: &Output, code: i32) {
 pub(super) fn words(log: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for line in log.lines() {
-        if let Some(word) = line.split(' ').nth(1).filter(|_| line.as_bytes().get(19) == Some(&b'Z')) {
-            if !words.contains(&word) {
-                words.push(word);
-            }
+        if let Some(word) = line.split(' ').nth(1).filter(|_| line.as_bytes().get(19) == Some(&b'Z'))
+            && !words.contains(&word)
+        {
+            words.push(word);
         }
     }
     words
