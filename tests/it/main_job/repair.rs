@@ -41,10 +41,10 @@ fn no_client_notices_the_repair_and_the_holder_keeps_its_pid() {
     let out = command.args(SHORT).output().unwrap();
     let polled = poller.end();
 
-    assert_exit(&out, 0);
-    assert_eq!(end_line(&stdout(&out)), "ok=1 changed=1 open=0 exit=0");
     assert_dense(&polled);
     assert_eq!(polled.failures, [""; 0]);
+    assert_exit(&out, 0);
+    assert_eq!(end_line(&stdout(&out)), "ok=1 changed=1 open=0 exit=0");
     // the run was in the middle of what was polled: the switch was seen to go off and on again
     let mut switch: Vec<bool> = polled.answers.iter().map(|answer| answer.enabled).collect();
     switch.dedup();
