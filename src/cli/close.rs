@@ -31,13 +31,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         return Ok(0);
     }
     let plan = journal.plan(&run).map_err(open::failed)?;
+    let reporters = vec![settings.reporter_of(state.clone())];
     let left = LeftOpen {
         run: run.clone(),
         state,
         hosts: plan.lanes.into_iter().map(|lane| lane.host).collect(),
         world: Arc::new(Fleet::new(FleetOptions::from_env())),
         log,
-        reporters: vec![settings.reporter()],
+        reporters,
     };
     let runtime = runtime()?;
     let state = runtime.block_on(close_all(left)).ok_or_else(|| Failure::new(70, "a part of this program failed"))?;

@@ -29,9 +29,12 @@ pub struct Args {
     /// Where the practice fleet lives
     #[arg(long, value_name = "DIR", default_value = ".lab")]
     pub dir: PathBuf,
-    /// The second number of the fleet's loopback addresses
-    #[arg(long, value_name = "N", default_value_t = 77, hide = true)]
-    pub network: u8,
+    /// The second octet of the fleet's addresses, so that several labs run side by side
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u8).range(1..=254))]
+    pub network: Option<u8>,
+    /// A folder with PM2 that several labs share
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub pm2: Option<PathBuf>,
 }
 
 /// Does it.
@@ -49,9 +52,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 }
 
 fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> {
-    let (hosts, network) = (args.hosts.to_string(), args.network.to_string());
+    let hosts = args.hosts.to_string();
     say(&format!("1/6 a practice fleet of {hosts}: real sshd, real PM2, a namespace each"));
-    lab.run(&["up", "--hosts", &hosts, "--network", &network])?;
+    lab.up(args)?;
     say("2/6 the incident: a second PM2 app fights for port 3000 on every host");
     lab.run(&["fault", INCIDENT])?;
     let mut settings = settings.clone();
@@ -102,21 +105,36 @@ struct Lab<'a> {
 }
 
 impl Lab<'_> {
+    fn up(&self, args: &Args) -> Result<(), Failure> {
+        let mut command = self.command(&["up", "--hosts", &args.hosts.to_string()])?;
+        if let Some(network) = args.network {
+            command.args(["--network", &network.to_string()]);
+        }
+        if let Some(pm2) = &args.pm2 {
+            command.arg("--pm2").arg(pm2);
+        }
+        done("up", &mut command)
+    }
+
     fn run(&self, what: &[&str]) -> Result<(), Failure> {
+        done(&what.join(" "), &mut self.command(what)?)
+    }
+
+    fn command(&self, what: &[&str]) -> Result<Command, Failure> {
         let own =
             std::env::current_exe().map_err(|error| Failure::new(70, format!("this program cannot find itself: {error}")))?;
-        let status = Command::new(own)
-            .arg("lab")
-            .args(what)
-            .arg("--dir")
-            .arg(self.dir)
-            .status()
-            .map_err(|error| Failure::new(70, format!("the lab could not be started: {error}")))?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(Failure::new(1, format!("`runbook lab {}` failed: {status}", what.join(" "))).hint("runbook lab status"))
+        let mut command = Command::new(own);
+        command.arg("lab").args(what).arg("--dir").arg(self.dir);
+        Ok(command)
     }
+}
+
+fn done(what: &str, command: &mut Command) -> Result<(), Failure> {
+    let status = command.status().map_err(|error| Failure::new(70, format!("the lab could not be started: {error}")))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(1, format!("`runbook lab {what}` failed: {status}")).hint("runbook lab status"))
 }
 
 /// Per host: the loop before, what was changed, the proof after. Read from the run's own record.

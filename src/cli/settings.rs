@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::engine::report::Reporter;
 use crate::report::human::{Human, Options};
 use crate::report::lines::Lines;
+use crate::state::run::RunState;
 
 /// Decided once, at the start.
 #[derive(Debug, Clone)]
@@ -75,11 +76,16 @@ impl Settings {
 impl Settings {
     /// Who tells a run to the one who started it: in words with two live lines on a terminal, one line an event elsewhere.
     pub fn reporter(&self) -> Box<dyn Reporter> {
+        self.reporter_of(RunState::default())
+    }
+
+    /// The same for a run that another process has begun.
+    pub fn reporter_of(&self, begun: RunState) -> Box<dyn Reporter> {
         if self.person {
             let options = Options { color: self.color, verbose: self.verbose, columns: self.columns, live: self.live };
-            Box::new(Human::new(std::io::stdout(), options))
+            Box::new(Human::new(std::io::stdout(), options).knowing(begun))
         } else {
-            Box::new(Lines::new(std::io::stdout(), self.verbose))
+            Box::new(Lines::new(std::io::stdout(), self.verbose).knowing(begun))
         }
     }
 }

@@ -57,6 +57,12 @@ impl<W: Write + Send> Human<W> {
         Self { out, paint, options, state: RunState::default(), live, checked: false, started: false, closing: None, names: 11 }
     }
 
+    /// Told of a run that was begun by another process: what it has done so far is known.
+    #[must_use]
+    pub fn knowing(self, state: RunState) -> Self {
+        Self { state, ..self }
+    }
+
     /// What it was writing to.
     pub fn into_inner(self) -> W {
         self.out

@@ -32,6 +32,12 @@ impl<W: Write + Send> Lines<W> {
         Self { out, verbose, state: RunState::default(), closing: None, checked: false }
     }
 
+    /// Told of a run that was begun by another process: what it has done so far is known.
+    #[must_use]
+    pub fn knowing(self, state: RunState) -> Self {
+        Self { state, ..self }
+    }
+
     /// What it was writing to.
     pub fn into_inner(self) -> W {
         self.out

@@ -112,7 +112,7 @@ pub struct Preview {
 pub struct UnitState {
     /// When it began.
     pub started: Option<Timestamp>,
-    /// The last thing a look came to.
+    /// What it ended by; until then, the last thing a look came to.
     pub note: Option<Note>,
     /// What it came to at first.
     pub first_note: Option<Note>,

@@ -176,7 +176,7 @@ struct Teller {
     steps: BTreeMap<StepId, PlannedStep>,
     phrase: Option<String>,
     entries: Vec<Entry>,
-    words: BTreeMap<(HostName, StepId), String>,
+    said: BTreeMap<(HostName, StepId), (String, String)>,
     reached: BTreeMap<&'static str, Timestamp>,
     counters: BTreeMap<(HostName, String), Vec<(Timestamp, u64)>>,
     spans: BTreeMap<(String, HostName), (Timestamp, Timestamp)>,
@@ -281,8 +281,6 @@ impl Teller {
     }
 
     fn judged(&mut self, event: &Event, host: &HostName, step: &StepId, note: &Note) {
-        let kind = self.steps.get(step).map_or("", |step| step.kind.as_str());
-        let source = Source::of_kind(kind);
         if is_trouble(&note.word) {
             self.reached.entry("detected").or_insert(event.ts);
         }
@@ -291,15 +289,23 @@ impl Teller {
             points.push((event.ts, value));
         }
         // a wait says the same thing many times; the story tells it once
-        let said = self.words.insert((host.clone(), step.clone()), note.word.clone());
-        if said.as_ref() != Some(&note.word) && note.word != "not-known" {
-            let text = format!("{} [{}] {}", self.titled(step), note.word, note.summary);
-            self.say(event, source, text).bad = is_trouble(&note.word);
+        let said = self.said.get(&(host.clone(), step.clone()));
+        if note.word != "not-known" && said.is_none_or(|(word, _)| *word != note.word) {
+            self.tell(event, host, step, note);
         }
     }
 
+    fn tell(&mut self, event: &Event, host: &HostName, step: &StepId, note: &Note) {
+        let kind = self.steps.get(step).map_or("", |step| step.kind.as_str());
+        let text = format!("{} [{}] {}", self.titled(step), note.word, note.summary);
+        self.say(event, Source::of_kind(kind), text).bad = is_trouble(&note.word);
+        self.said.insert((host.clone(), step.clone()), (note.word.clone(), note.summary.clone()));
+    }
+
     fn step_finished(&mut self, event: &Event) {
-        let EventKind::StepFinished { host, step, outcome, changed, finding, effects, .. } = &event.kind else { return };
+        let EventKind::StepFinished { host, step, outcome, changed, note, finding, effects, .. } = &event.kind else {
+            return;
+        };
         self.in_phase(event.ts, host, step);
         let title = self.titled(step);
         if *changed && outcome.is_fine() {
@@ -315,6 +321,12 @@ impl Teller {
         }
         let is_verify = |s: &PlannedStep| matches!(s.section, Section::Verify | Section::VerifyAfterClose);
         if *outcome == Outcome::Ok && self.steps.get(step).is_some_and(is_verify) {
+            // what a wait was ended by is the proof, also where its word was said when it began
+            if let Some(note) = note
+                && self.said.get(&(host.clone(), step.clone())).is_none_or(|(_, summary)| *summary != note.summary)
+            {
+                self.tell(event, host, step, note);
+            }
             self.reached.insert("verified", event.ts);
         }
     }

@@ -217,7 +217,8 @@ impl SingleProcess {
         let steady = seen.at.since(since);
         let note = note.value("steady_ms", u64::try_from(steady.as_millis()).unwrap_or(u64::MAX));
         if steady >= want {
-            return Verdict::Holds(note);
+            let summary = format!("steady for {} s: {}", steady.as_secs(), note.summary);
+            return Verdict::Holds(Note { summary, ..note });
         }
         let summary = format!("steady for {} s of {} s: {}", steady.as_secs(), want.as_secs_f64(), note.summary);
         Verdict::NotYet(Note { summary, ..note })

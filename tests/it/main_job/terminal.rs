@@ -1,0 +1,37 @@
+//! A terminal with nobody at it but the test: what the program asks can be seen and answered.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+pub(super) struct Terminal {
+    ours: File,
+    theirs: File,
+}
+
+impl Terminal {
+    pub(super) fn open() -> Self {
+        let ours: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+        // it must not become the terminal of the tests
+        let flags = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
+        let theirs = OpenOptions::new().read(true).write(true).custom_flags(flags).open(name).unwrap();
+        Self { ours: ours.into(), theirs }
+    }
+
+    /// One of its ends, for a program's standard input or error.
+    pub(super) fn end(&self) -> Stdio {
+        self.theirs.try_clone().unwrap().into()
+    }
+
+    /// Types a line.
+    pub(super) fn answer(&mut self, line: &str) {
+        self.ours.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}
