@@ -61,7 +61,11 @@ fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> 
     settings.inventory = args.dir.join("inventory.toml");
     settings.state_dir = args.dir.join("state");
     say(&format!("3/6 preview: runbook run {INCIDENT} --hosts all --dry-run"));
-    run::execute(&job(true, args.hosts), &settings)?;
+    let looked = run::execute(&job(true, args.hosts), &settings)?;
+    if looked.code != 0 {
+        // what cannot be previewed is not run
+        return Ok(looked.code);
+    }
     say(&format!("4/6 the run: runbook run {INCIDENT} --hosts all --confirm '{INCIDENT} {hosts}'"));
     let ran = run::execute(&job(false, args.hosts), &settings)?;
     if let Some(state) = &ran.state {
