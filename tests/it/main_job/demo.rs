@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use regex::Regex;
 
-use crate::harness::lab::{Network, assert_nothing_left};
+use crate::harness::lab::{Network, assert_nothing_left, lab_command};
 use crate::main_job::runs::{assert_exit, shipped, stderr, stdout};
 
 /// What is printed of each host; the numbers are free, but for those that must be equal.
@@ -48,6 +48,17 @@ fn demo(dir: &Path, network: u8) -> Command {
     command
 }
 
+/// What a demo that broke has left is not left to the machine.
+struct Swept<'a>(&'a Path);
+
+impl Drop for Swept<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = lab_command(self.0, &["down"]).output();
+        }
+    }
+}
+
 /// The acts by their titles, and what was printed in each.
 fn acts(told: &str) -> Vec<(&str, &str)> {
     told.split("\n=== ").skip(1).map(|act| act.split_once('\n').unwrap_or((act, ""))).collect()
@@ -84,11 +95,8 @@ fn assert_story(timeline: &str) {
 fn the_demo_breaks_a_fleet_repairs_it_proves_it_and_leaves_nothing() {
     let network = Network::take();
     let temp = tempfile::Builder::new().prefix("runbook-lab-test-").tempdir().unwrap();
+    let _swept = Swept(temp.path());
     let out = demo(temp.path(), network.number).output().unwrap();
-    if out.status.code() != Some(0) {
-        // what a demo that broke has left is not left to the machine
-        let _ = Command::new(env!("CARGO_BIN_EXE_runbook")).args(["lab", "down", "--dir"]).arg(temp.path()).output();
-    }
     assert_exit(&out, 0);
     assert_eq!(stderr(&out), "");
     let told = stdout(&out);

@@ -31,11 +31,11 @@ fn a_signal_while_it_verifies_puts_the_switch_back_and_ends_in_order() {
     }
     for (host, _, run) in runs {
         let (code, log) = run.end();
+        assert!(status(lab.service(host)).unwrap().enabled, "{log}");
         assert_eq!(code, Some(4), "{log}");
         assert!(end_line(&log).ends_with(" changed=1 open=0 exit=4"), "{log}");
         let told = words(&log);
         assert!(told.contains(&"stop") && told.contains(&"close"), "{log}");
-        assert!(status(lab.service(host)).unwrap().enabled);
         assert_eq!(lab.pm2_processes(host).len(), 1);
     }
     let history = lab.runbook(&["history"]).output().unwrap();

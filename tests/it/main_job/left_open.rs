@@ -66,13 +66,13 @@ fn what_a_killed_run_left_open_is_named_and_put_back_once() {
     assert_eq!(status(lab.service(HOST)), Ok(off.clone()));
 
     let closed = lab.runbook(&["close", &id]).output().unwrap();
+    let now = status(lab.service(HOST)).unwrap();
+    assert_eq!((now.enabled, now.pid), (true, off.pid));
     assert_exit(&closed, 0);
     let stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ";
     let restored =
         format!(r"{stamp} close    proxy-1 kill switch enabled restored: enabled is true \(3 equal reads\) after \d+:\d\d");
     assert_lines(&stdout(&closed), &[&restored, &format!("nothing is open in run {id} any more")]);
-    let now = status(lab.service(HOST)).unwrap();
-    assert_eq!((now.enabled, now.pid), (true, off.pid));
     assert_eq!(toggles(&lab), ["false", "true"]);
 
     let again = lab.runbook(&["close", &id]).output().unwrap();
@@ -93,21 +93,21 @@ fn a_run_at_work_is_not_closed_by_another_and_a_faster_hand_is_respected() {
     wait_for_enabled(lab.service(HOST), false);
     let id = newest(&lab);
     let refused = lab.runbook(&["close", &id]).output().unwrap();
+    assert_eq!(toggles(&lab), ["false"], "it was closed under the run that works on it");
     assert_exit(&refused, 6);
     let holder = run.child.id();
     assert_lines(&stderr(&refused), &[&format!(r"error: run {id} is being written by another process \(pid {holder}\)")]);
     assert_eq!(stdout(&refused), "");
-    assert_eq!(toggles(&lab), ["false"]);
     run.child.kill().unwrap();
     run.child.wait().unwrap();
 
     set_enabled(lab.service(HOST), true);
     let closed = lab.runbook(&["close", &id]).output().unwrap();
+    assert_eq!(toggles(&lab), ["false", "true"], "the second is the hand's");
     assert_exit(&closed, 0);
     let stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ";
     let already =
         format!(r"{stamp} close    proxy-1 kill switch enabled already: enabled is true \(3 equal reads\) after \d+:\d\d");
     assert_lines(&stdout(&closed), &[&already, &format!("nothing is open in run {id} any more")]);
-    assert_eq!(toggles(&lab), ["false", "true"], "the second is the hand's");
     assert_eq!(service(&lab), before);
 }
