@@ -61,6 +61,13 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     if matches!(cli.command, Command::Run(_) | Command::Close(_) | Command::Exec(_)) {
         logging::start(&settings);
     }
+    let reminds = matches!(
+        cli.command,
+        Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Lint(_) | Command::Timeline(_) | Command::Note(_)
+    );
+    if reminds {
+        open::remind(&settings);
+    }
     match cli.command {
         Command::Run(args) => run::run(&args, &settings),
         Command::Close(args) => close::run(&args, &settings),

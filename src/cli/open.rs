@@ -67,6 +67,17 @@ pub fn warn_open(journal: &Journal, to: &mut dyn Write, paint: Paint) -> Result<
     Ok(())
 }
 
+/// The same for commands that have no other business with the journal: where there is none yet none is made, and where it
+/// cannot be read the command goes on. `run` and `history` are stricter.
+pub fn remind(settings: &Settings) {
+    if settings.state_dir.join("journal.db").exists()
+        && let Ok(journal) = journal(settings)
+    {
+        // a reminder that cannot be had is no reason not to work
+        let _ = warn_open(&journal, &mut io::stderr(), Paint { color: settings.color });
+    }
+}
+
 /// Names everything that one run has left open, with the command that closes it.
 pub fn tell(state: &RunState, run: &RunId, to: &mut dyn Write, paint: Paint) {
     let open = state.open();

@@ -62,6 +62,11 @@ fn what_a_killed_run_left_open_is_named_and_put_back_once() {
     let other = ["run", "precheck", "--hosts", HOST, "--dry-run", "--runbooks", runbooks.to_str().unwrap()];
     let other = lab.runbook(&other).output().unwrap();
     assert_lines(&stderr(&other), &said);
+    for start in [&["hosts"][..], &["timeline", &id], &["exec", HOST, "--", "true"]] {
+        let stderr = stderr(&lab.runbook(start).output().unwrap());
+        let told: Vec<&str> = stderr.lines().take(3).collect();
+        assert_lines(&told.join("\n"), &said);
+    }
     // to say so is all that they did
     assert_eq!(status(lab.service(HOST)), Ok(off.clone()));
 
