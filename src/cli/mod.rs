@@ -61,10 +61,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     if matches!(cli.command, Command::Run(_) | Command::Close(_) | Command::Exec(_)) {
         logging::start(&settings);
     }
-    let reminds = matches!(
-        cli.command,
-        Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Lint(_) | Command::Timeline(_) | Command::Note(_)
-    );
+    // `run` and `history` say it themselves; a timeline shows it in its place
+    let reminds = matches!(cli.command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Lint(_));
     if reminds {
         open::remind(&settings);
     }

@@ -62,7 +62,7 @@ fn what_a_killed_run_left_open_is_named_and_put_back_once() {
     let other = ["run", "precheck", "--hosts", HOST, "--dry-run", "--runbooks", runbooks.to_str().unwrap()];
     let other = lab.runbook(&other).output().unwrap();
     assert_lines(&stderr(&other), &said);
-    for start in [&["hosts"][..], &["timeline", &id], &["exec", HOST, "--", "true"]] {
+    for start in [&["hosts"][..], &["list", "--runbooks", runbooks.to_str().unwrap()]] {
         let stderr = stderr(&lab.runbook(start).output().unwrap());
         let told: Vec<&str> = stderr.lines().take(3).collect();
         assert_lines(&told.join("\n"), &said);
