@@ -26,7 +26,9 @@ pub enum Answer {
 /// What was ordered so far; cheap to clone, read by every lane.
 #[derive(Debug, Clone)]
 pub struct Orders {
-    /// Start nothing new but closes.
+    /// An operator asked to stop; [`Orders::stop`] follows from it.
+    pub asked: CancellationToken,
+    /// Start nothing new but closes: as asked, or because a step stops the run.
     pub stop: CancellationToken,
     /// End what runs on the hosts.
     pub cancel: CancellationToken,
@@ -35,17 +37,22 @@ pub struct Orders {
 }
 
 impl Orders {
+    fn new(answer: watch::Receiver<Answer>) -> Self {
+        let asked = CancellationToken::new();
+        Self { stop: asked.child_token(), asked, cancel: CancellationToken::new(), answer }
+    }
+
     /// Orders that nobody gives: for what must not be ended.
     pub fn none() -> Self {
         let (_, answer) = watch::channel(Answer::Waiting);
-        Self { stop: CancellationToken::new(), cancel: CancellationToken::new(), answer }
+        Self::new(answer)
     }
 }
 
 /// Listens to `control` until its senders are gone; every order is an event with who gave it.
 pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orders, tokio::task::JoinHandle<()>) {
     let (say, answer) = watch::channel(Answer::Waiting);
-    let orders = Orders { stop: CancellationToken::new(), cancel: CancellationToken::new(), answer };
+    let orders = Orders::new(answer);
     let given = orders.clone();
     let task = tokio::spawn(async move {
         while let Some(order) = control.recv().await {
@@ -57,8 +64,8 @@ pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orde
                 Control::Decline { reason } => {
                     say.send_replace(Answer::Declined(reason));
                 }
-                Control::Stop { by } if !given.stop.is_cancelled() => {
-                    given.stop.cancel();
+                Control::Stop { by } if !given.asked.is_cancelled() => {
+                    given.asked.cancel();
                     say.send_if_modified(|answer| {
                         let waiting = *answer == Answer::Waiting;
                         if waiting {
@@ -70,7 +77,7 @@ pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orde
                 }
                 Control::Stop { .. } => {}
                 Control::Cancel { by } => {
-                    given.stop.cancel();
+                    given.asked.cancel();
                     if !given.cancel.is_cancelled() {
                         given.cancel.cancel();
                         let _ = recorder.note(EventKind::RunAborting { reason: "as asked again".to_owned(), by }).await;

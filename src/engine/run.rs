@@ -306,8 +306,7 @@ impl<W: World> Driver<W> {
         let batches = self.plan.batches.clone();
         for (n, batch) in batches.iter().enumerate() {
             if self.ctx.is_stopping() {
-                self.ended.push(EndState::Aborted);
-                return Ok(());
+                break;
             }
             self.batch(n, batches.len(), batch).await?;
             self.soak(batch).await?;
@@ -320,7 +319,8 @@ impl<W: World> Driver<W> {
                 return Ok(());
             }
         }
-        if self.ctx.orders.stop.is_cancelled() {
+        // a step that stops the run is a failure, not an operator's wish
+        if self.ctx.orders.asked.is_cancelled() {
             self.ended.push(EndState::Aborted);
         }
         Ok(())

@@ -47,7 +47,7 @@ pub fn conclude(state: &RunState, extra: &[EndState]) -> Conclusion {
     if state.hosts.values().any(|host| host.units.values().any(|unit| unit.intent && unit.outcome.is_none())) {
         states.push(EndState::Unknown);
     }
-    let untouched = hosts.contains_key(&HostOutcome::NotStarted);
+    let untouched = [HostOutcome::NotStarted, HostOutcome::Cancelled].iter().any(|outcome| hosts.contains_key(outcome));
     if untouched && states.is_empty() {
         // nothing went wrong and yet not every host had its turn: somebody or something stopped it
         states.push(EndState::Aborted);
@@ -96,13 +96,13 @@ pub fn outcome(host: &HostState, dry_run: bool) -> HostOutcome {
 
 fn end_state(outcome: HostOutcome) -> Option<EndState> {
     match outcome {
-        HostOutcome::Ok | HostOutcome::NotStarted => None,
+        // why these two never ended is told by what stopped them
+        HostOutcome::Ok | HostOutcome::NotStarted | HostOutcome::Cancelled => None,
         HostOutcome::Failed | HostOutcome::RolledBack => Some(EndState::Failed),
         HostOutcome::Unknown => Some(EndState::Unknown),
         HostOutcome::Refused => Some(EndState::Refused),
         HostOutcome::Unreachable => Some(EndState::Unreachable),
         HostOutcome::RollbackFailed => Some(EndState::LeftOpen),
-        HostOutcome::Cancelled => Some(EndState::Aborted),
     }
 }
 

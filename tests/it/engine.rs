@@ -249,6 +249,18 @@ async fn a_refusing_precheck_leaves_the_host_untouched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_that_stops_the_run_is_a_failure_and_no_wish_of_the_operator() {
+    let bad = Machine::default().ending("work", &[Exit::Code { code: 7 }]);
+    let mut units = units();
+    units[2].on_failure = OnFailure::StopRun;
+    let mut run = Run::new(vec![("a", bad), ("b", Machine::default())], units);
+    run.plan.batches = vec![vec![0], vec![1]];
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), ["a: switch off", "a: work", "a: switch on"]);
+    assert_eq!((code(&state), outcome(&state, "b")), (1, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_canary_stops_the_other_batches() {
     let bad = Machine::default().ending("work", &[Exit::Code { code: 1 }]);
     let mut run = Run::new(vec![("a", bad), ("b", Machine::default()), ("c", Machine::default())], units());
