@@ -1,5 +1,6 @@
 //! `runbook run NAME --hosts SEL`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::cli::open;
 use crate::cli::operator::{Consent, Prompter, Signals, answer};
 use crate::cli::settings::Settings;
 use crate::engine;
+use crate::engine::link::Asking;
 use crate::engine::report::Reporter;
 use crate::engine::run::{EngineError, Setup};
 use crate::journal::store::{Journal, NewRun};
@@ -67,8 +69,8 @@ pub struct Args {
     #[arg(long, value_name = "1,50%,100%", value_delimiter = ',')]
     pub batch: Vec<String>,
     /// No further batch once this many hosts have failed
-    #[arg(long, value_name = "N")]
-    pub max_fail: Option<usize>,
+    #[arg(long, value_name = "N|P%", value_parser = BatchSize::parse)]
+    pub max_fail: Option<BatchSize>,
     /// Refuse unless exactly this many hosts are selected
     #[arg(long, value_name = "N")]
     pub expect_hosts: Option<usize>,
@@ -226,6 +228,10 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         by,
         ticket: args.ticket.clone(),
         forks: args.forks,
+        argv: std::env::args().skip(1).collect(),
+        sim: false,
+        with_output: false,
+        asking: Asking { approved: BTreeSet::new(), by: who(), can_ask: false },
         world: Arc::new(Fleet::new(FleetOptions::from_env())),
         log,
         control,

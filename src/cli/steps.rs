@@ -43,8 +43,11 @@ fn unknown(name: &str) -> Failure {
 fn list(kinds: &[&Kind]) -> String {
     let width = kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
     let mut out = String::new();
-    for (class, title) in [(Class::Check, "checks: look only, allowed everywhere"), (Class::Action, "actions: in [[step]] only")]
-    {
+    for (class, title) in [
+        (Class::Check, "checks: look only, allowed everywhere"),
+        (Class::Action, "actions: in [[step]] only"),
+        (Class::Wait, "waits: in [[step]] only"),
+    ] {
         let of_class: Vec<&&Kind> = kinds.iter().filter(|kind| kind.class == class).collect();
         if of_class.is_empty() {
             continue;
@@ -63,6 +66,7 @@ fn list(kinds: &[&Kind]) -> String {
 fn explain(kind: &Kind) -> String {
     let class = match kind.class {
         Class::Check => "a check",
+        Class::Wait => "a wait",
         Class::Action => "an action",
     };
     let mut out = format!("{}: {}\n{class}, {}\n\n", kind.name, kind.title, kind.risk);

@@ -119,7 +119,13 @@ pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunStat
         now: Arc::new(move || clock.now()),
         lost: lost.clone(),
     });
-    let ctx = RunContext { world: left.world, recorder: dispatch.recorder.clone(), orders: Orders::none(), lost };
+    let ctx = RunContext {
+        world: left.world,
+        recorder: dispatch.recorder.clone(),
+        orders: Orders::none(),
+        asking: Arc::default(),
+        lost,
+    };
     for (host, state) in due {
         close_recorded(&ctx, &host, &state, |_| true).await;
     }

@@ -14,10 +14,10 @@ use crate::engine::world::World;
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::id::HostName;
-use crate::model::op::{Exit, HttpReply, Op, Reply, Shell};
+use crate::model::op::{Answer, Exit, HttpReply, Op, Reply, Shell};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
-use crate::model::step::{Acted, Change, Evidence, Look, Note, Obligation, Unreadable, Verdict};
+use crate::model::step::{Acted, Change, Evidence, Look, Note, Obligation, Question, Unreadable, Verdict};
 use crate::model::time::Timestamp;
 use crate::steps::Class;
 
@@ -64,7 +64,9 @@ impl<W: World> Converge<'_, W> {
             if self.ctx.orders.cancel.is_cancelled() {
                 return self.cancelled();
             }
-            if let Err(finding) = self.look().await {
+            // an answer is a look of its own: it is judged as it came
+            let answered = self.looks.last().is_some_and(|look| matches!(look.replies.as_slice(), [Reply::Answer(_)]));
+            if !answered && let Err(finding) = self.look().await {
                 return self.blind(finding);
             }
             let judged = self.judge();
@@ -74,6 +76,12 @@ impl<W: World> Converge<'_, W> {
                 Ok(Verdict::Again { after }) if !self.is_late() => self.pause(after).await,
                 Ok(Verdict::Again { .. }) => return self.no(self.late("there was no time for a second look")),
                 Ok(Verdict::Refuse(finding)) => return self.no(finding),
+                Ok(Verdict::Ask(question)) => {
+                    if let Some(end) = self.ask(question).await {
+                        return end;
+                    }
+                    continue;
+                }
                 Ok(Verdict::Change(change)) => {
                     if let Some(end) = self.change(*change).await {
                         return end;
@@ -127,7 +135,7 @@ impl<W: World> Converge<'_, W> {
             Ok(Verdict::Holds(note) | Verdict::NotYet(note)) => Some(note.clone()),
             Ok(Verdict::Change(change)) => Some(change.why.clone()),
             Ok(Verdict::Refuse(finding)) => Some(Note::new(&finding.code, finding.summary.clone())),
-            Ok(Verdict::Again { .. }) => None,
+            Ok(Verdict::Again { .. } | Verdict::Ask(_)) => None,
             Err(unreadable) => Some(Note::new("unreadable", unreadable.what.clone())),
         };
         let (host, step, look) = (self.host(), self.unit.spec.step.clone(), self.looks.len());
@@ -185,7 +193,7 @@ impl<W: World> Converge<'_, W> {
 
     fn holds(&mut self) -> UnitEnd {
         let outcome = match (self.unit.class, &self.acted) {
-            (Class::Check, _) => Outcome::Ok,
+            (Class::Check | Class::Wait, _) => Outcome::Ok,
             (Class::Action, None) => Outcome::Already,
             (Class::Action, Some(_)) => Outcome::Changed,
         };
@@ -224,7 +232,7 @@ impl<W: World> Converge<'_, W> {
     }
 
     async fn change(&mut self, change: Change) -> Option<UnitEnd> {
-        if self.unit.class == Class::Check {
+        if self.unit.class != Class::Action {
             return Some(self.no(Finding::new("bug", "a check asked for a change; nothing was done")));
         }
         if self.acted.is_some() {
@@ -247,6 +255,58 @@ impl<W: World> Converge<'_, W> {
             return Some(self.stopped());
         }
         self.act(change).await
+    }
+
+    /// Waits for somebody to say yes or no; a flag can have said it before.
+    async fn ask(&mut self, question: Question) -> Option<UnitEnd> {
+        if self.mode == Mode::Preview {
+            return Some(self.end(Outcome::WouldWait, None));
+        }
+        let asking = &self.ctx.asking;
+        let step = &self.unit.spec.step;
+        let answer = if asking.approved.contains(step) {
+            Answer { yes: true, by: asking.by.clone(), via: "flag".to_owned() }
+        } else if !asking.can_ask {
+            let finding = Finding::new("nobody-to-ask", format!("`{}`: there is no terminal to ask on", question.text));
+            return Some(self.no(finding.hint(format!("--approve {step}"))));
+        } else {
+            match self.answer(question).await {
+                Ok(answer) => answer,
+                Err(end) => return Some(end),
+            }
+        };
+        self.looks.push(Look { at: self.ctx.world.now(), replies: vec![Reply::Answer(answer)] });
+        None
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<Answer, UnitEnd> {
+        let host = self.host();
+        let id = if self.unit.spec.scope.is_shared() {
+            self.unit.spec.step.to_string()
+        } else {
+            format!("{}@{host}", self.unit.spec.step)
+        };
+        let asked = EventKind::DecisionAsked {
+            id: id.clone(),
+            step: self.unit.spec.step.clone(),
+            hosts: vec![host],
+            question: question.text,
+            options: vec!["yes".to_owned(), "no".to_owned()],
+        };
+        let _ = self.ctx.recorder.note(asked).await;
+        let mut said = self.ctx.orders.said.clone();
+        let left = self.deadline.since(self.ctx.world.now());
+        let answer = tokio::select! {
+            answered = said.wait_for(|said| said.contains_key(&id)) => answered.ok().and_then(|said| said.get(&id).cloned()),
+            () = self.ctx.orders.stop.cancelled() => return Err(self.stopped()),
+            () = self.ctx.lost.cancelled() => return Err(self.stopped()),
+            () = self.ctx.world.sleep(left) => None,
+        };
+        let Some(answer) = answer else { return Err(self.no(self.late("nobody answered"))) };
+        let (by, via) = (answer.by.clone(), answer.via.clone());
+        let option = if answer.yes { "yes" } else { "no" }.to_owned();
+        let _ = self.ctx.recorder.commit(EventKind::DecisionMade { id, option, by, via }).await;
+        Ok(answer)
     }
 
     fn stopped(&mut self) -> UnitEnd {
@@ -439,7 +499,7 @@ fn moved(planned: &Change, now: Result<Verdict, Unreadable>) -> Finding {
         Ok(Verdict::Change(change)) => change.effects.join("; "),
         Ok(Verdict::Holds(note) | Verdict::NotYet(note)) => note.summary,
         Ok(Verdict::Refuse(finding)) => finding.summary,
-        Ok(Verdict::Again { .. }) => "not enough was seen".to_owned(),
+        Ok(Verdict::Again { .. } | Verdict::Ask(_)) => "not enough was seen".to_owned(),
         Err(unreadable) => unreadable.what,
     };
     Finding::new(
@@ -475,7 +535,7 @@ fn grade(reply: &Reply) -> Grade {
             let finding = Finding::new(class, message.clone());
             return if *sent { Grade::Doubt(finding) } else { Grade::NotSent(finding) };
         }
-        Reply::Http(HttpReply::Answer(_)) | Reply::Pm2(_) => return Grade::Done,
+        Reply::Http(HttpReply::Answer(_)) | Reply::Pm2(_) | Reply::Answer(_) => return Grade::Done,
     };
     match exit {
         Exit::Code { code: 0 } => Grade::Done,

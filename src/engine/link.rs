@@ -1,5 +1,6 @@
 //! A lane's connection to its host: made once, made again for reading when it is lost, never for repeating a change.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,7 @@ use crate::engine::world::{Connected, Session, World};
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::host::{Facts, Host};
-use crate::model::id::HostName;
+use crate::model::id::{HostName, StepId};
 use crate::model::op::{Exit, Op, Reply};
 use crate::model::step::Target;
 
@@ -25,8 +26,21 @@ pub struct RunContext<W: World> {
     pub recorder: Recorder,
     /// What was ordered.
     pub orders: Orders,
+    /// Who answers what steps ask.
+    pub asking: Arc<Asking>,
     /// Cancelled when the record is lost.
     pub lost: CancellationToken,
+}
+
+/// Who answers what steps ask.
+#[derive(Debug, Clone, Default)]
+pub struct Asking {
+    /// Steps that were approved by flag.
+    pub approved: BTreeSet<StepId>,
+    /// Who did that.
+    pub by: String,
+    /// Whether there is somebody to ask.
+    pub can_ask: bool,
 }
 
 impl<W: World> Clone for RunContext<W> {
@@ -35,6 +49,7 @@ impl<W: World> Clone for RunContext<W> {
             world: Arc::clone(&self.world),
             recorder: self.recorder.clone(),
             orders: self.orders.clone(),
+            asking: Arc::clone(&self.asking),
             lost: self.lost.clone(),
         }
     }

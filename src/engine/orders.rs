@@ -1,11 +1,14 @@
 //! What was asked of a running run: confirmed, declined, stop, cancel.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::dispatch::Recorder;
 use crate::model::control::Control;
 use crate::model::event::EventKind;
+use crate::model::op;
 
 /// The answer to the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,25 +37,29 @@ pub struct Orders {
     pub cancel: CancellationToken,
     /// The answer to the plan.
     pub answer: watch::Receiver<Answer>,
+    /// The answers to what steps asked, by question.
+    pub said: watch::Receiver<BTreeMap<String, op::Answer>>,
 }
 
 impl Orders {
-    fn new(answer: watch::Receiver<Answer>) -> Self {
+    fn new(answer: watch::Receiver<Answer>, said: watch::Receiver<BTreeMap<String, op::Answer>>) -> Self {
         let asked = CancellationToken::new();
-        Self { stop: asked.child_token(), asked, cancel: CancellationToken::new(), answer }
+        Self { stop: asked.child_token(), asked, cancel: CancellationToken::new(), answer, said }
     }
 
     /// Orders that nobody gives: for what must not be ended.
     pub fn none() -> Self {
         let (_, answer) = watch::channel(Answer::Waiting);
-        Self::new(answer)
+        let (_, said) = watch::channel(BTreeMap::new());
+        Self::new(answer, said)
     }
 }
 
 /// Listens to `control` until its senders are gone; every order is an event with who gave it.
 pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orders, tokio::task::JoinHandle<()>) {
     let (say, answer) = watch::channel(Answer::Waiting);
-    let orders = Orders::new(answer);
+    let (tell, said) = watch::channel(BTreeMap::new());
+    let orders = Orders::new(answer, said);
     let given = orders.clone();
     let task = tokio::spawn(async move {
         while let Some(order) = control.recv().await {
@@ -64,6 +71,10 @@ pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orde
                 Control::Decline { reason } => {
                     say.send_replace(Answer::Declined(reason));
                 }
+                Control::Answer { id, yes, by } => tell.send_modify(|said| {
+                    let answer = op::Answer { yes, by, via: "tty".to_owned() };
+                    said.entry(id).or_insert(answer);
+                }),
                 Control::Stop { by } if !given.asked.is_cancelled() => {
                     given.asked.cancel();
                     say.send_if_modified(|answer| {

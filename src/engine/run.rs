@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::close::close_recorded;
 use crate::engine::dispatch::{Dispatch, Recorder, Start};
 use crate::engine::lane::{Lane, LanePreview};
-use crate::engine::link::RunContext;
+use crate::engine::link::{Asking, RunContext};
 use crate::engine::log::{Log, LogError};
 use crate::engine::orders::{Answer, listen};
 use crate::engine::report::Reporter;
 use crate::engine::world::World;
 use crate::model::control::Control;
-use crate::model::event::{EventKind, PlannedStep, PreviewGroup};
+use crate::model::event::{EventKind, PlannedStep, PreviewGroup, SCHEMA};
 use crate::model::finding::Finding;
 use crate::model::id::{HostName, RunId};
 use crate::model::outcome::{HostOutcome, Risk, RunState as EndState};
@@ -45,6 +45,14 @@ pub struct Setup<W: World, L: Log> {
     pub ticket: Option<String>,
     /// How many hosts are worked on at a time.
     pub forks: usize,
+    /// The command line, without the program.
+    pub argv: Vec<String>,
+    /// Whether the hosts are simulated.
+    pub sim: bool,
+    /// Whether what commands print is told as it comes.
+    pub with_output: bool,
+    /// Who answers what steps ask.
+    pub asking: Asking,
     /// Where it happens.
     pub world: Arc<W>,
     /// The record.
@@ -84,7 +92,8 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
         lost: lost.clone(),
     });
     let (orders, listener) = listen(setup.control, dispatch.recorder.clone());
-    let ctx = RunContext { world: setup.world, recorder: dispatch.recorder.clone(), orders, lost };
+    let asking = Arc::new(setup.asking);
+    let ctx = RunContext { world: setup.world, recorder: dispatch.recorder.clone(), orders, asking, lost };
     let mut driver = Driver {
         ctx,
         plan: setup.plan,
@@ -93,7 +102,16 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
         deaf: dispatch.deaf.clone(),
         ended: Vec::new(),
     };
-    let announced = announce(&driver.ctx.recorder, &driver.plan, setup.dry_run, setup.by, setup.ticket).await;
+    let start = EventKind::StreamStart {
+        schema: SCHEMA.to_owned(),
+        tool: concat!("runbook ", env!("CARGO_PKG_VERSION")).to_owned(),
+        argv: setup.argv,
+        sim: setup.sim,
+    };
+    let announced = match driver.ctx.recorder.note(start).await {
+        Ok(()) => announce(&driver.ctx.recorder, &driver.plan, setup.dry_run, setup.by, setup.ticket).await,
+        Err(lost) => Err(lost),
+    };
     let result = match announced {
         Ok(()) => driver.drive(setup.dry_run, setup.pending).await,
         Err(error) => Err(error.into()),
@@ -133,6 +151,8 @@ async fn announce(recorder: &Recorder, plan: &Plan, dry_run: bool, by: String, t
             steps,
             phases: plan.phases.clone(),
             risk: plan.risk,
+            max_failures: plan.rollout.max_failures.of(plan.lanes.len()),
+            max_out: plan.rollout.max_out.map(|out| out.of(plan.lanes.len())),
             dry_run,
             by,
             ticket,
@@ -404,7 +424,7 @@ impl<W: World> Driver<W> {
         }
         let counted = |o: &HostOutcome| matches!(o, HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Unknown);
         let failed = all().filter(counted).count();
-        let most = self.plan.rollout.max_failures;
+        let most = self.plan.rollout.max_failures.of(self.lanes.len());
         (failed >= most).then(|| format!("{failed} of at most {} hosts failed", most.saturating_sub(1)))
     }
 

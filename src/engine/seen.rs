@@ -25,6 +25,7 @@ pub(super) fn told(reply: &Reply) -> Value {
             json!({ "fault": class, "message": message })
         }
         Reply::Pm2(Pm2Reply::Answer { value }) => value.clone(),
+        Reply::Answer(answer) => json!({ "yes": answer.yes, "by": answer.by, "via": answer.via }),
     }
 }
 

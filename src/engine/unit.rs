@@ -11,7 +11,6 @@ use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Section, UnitSpec};
 use crate::model::step::{Note, Obligation, Step};
-use crate::model::time::parse_duration;
 use crate::model::when::When;
 use crate::steps;
 use crate::steps::Class;
@@ -46,20 +45,15 @@ impl Unit {
     /// How long it may take in all, waits included.
     pub fn timeout(&self) -> Duration {
         self.spec.timeout.unwrap_or_else(|| match (self.spec.section, self.class) {
-            (Section::Verify | Section::VerifyAfterClose, _) => Duration::from_secs(60) + self.stable_for(),
-            (_, Class::Check) => Duration::from_secs(30),
-            (_, Class::Action) => Duration::from_secs(60),
+            (Section::Verify | Section::VerifyAfterClose, _) => Duration::from_secs(60) + self.step.patience(),
+            (_, Class::Check) => Duration::from_secs(30) + self.step.patience(),
+            (_, Class::Action | Class::Wait) => Duration::from_secs(60) + self.step.patience(),
         })
-    }
-
-    fn stable_for(&self) -> Duration {
-        let text = self.spec.fields.get("stable_for").and_then(Value::as_str);
-        text.and_then(|text| parse_duration(text).ok()).unwrap_or_default()
     }
 
     /// Whether its "no" is waited out rather than taken at once. So is a closer's: what it restores may be starting.
     pub fn polls(&self) -> bool {
-        matches!(self.spec.section, Section::Verify | Section::VerifyAfterClose | Section::Close)
+        self.class == Class::Wait || matches!(self.spec.section, Section::Verify | Section::VerifyAfterClose | Section::Close)
     }
 }
 

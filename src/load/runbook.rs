@@ -135,6 +135,8 @@ impl Loader<'_> {
             rollout,
             phases,
             steps: steps.into_iter().map(|step| step.decl).collect(),
+            secrets: BTreeMap::new(),
+            signatures: Vec::new(),
             path: self.source.path.clone(),
             sha256: self.source.sha256.clone(),
         })
@@ -211,7 +213,7 @@ impl Loader<'_> {
             rollout.batches = batches;
         }
         if let Some(number) = table.number("max_failures", 1, 100_000, self.found) {
-            rollout.max_failures = usize::try_from(number).unwrap_or(usize::MAX);
+            rollout.max_failures = BatchSize::Count(usize::try_from(number).unwrap_or(usize::MAX));
         }
         if let Some(soak) = duration("soak", &mut table, self.found) {
             rollout.soak = soak;

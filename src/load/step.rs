@@ -91,6 +91,12 @@ impl Scope<'_> {
             optional,
             timeout,
             on_failure,
+            scope: crate::model::plan::Scope::EachHost,
+            retry: None,
+            acts_as: None,
+            secrets: Vec::new(),
+            tags: Vec::new(),
+            own_vars: None,
             fields,
         };
         Some(Read { decl, node, kind })

@@ -18,6 +18,15 @@ pub enum Control {
         /// Why.
         reason: String,
     },
+    /// The answer to a question that a step asks.
+    Answer {
+        /// The question's id, as in `decision.asked`.
+        id: String,
+        /// Whether it is a yes.
+        yes: bool,
+        /// Who.
+        by: String,
+    },
     /// First Ctrl-C, SIGTERM or SIGHUP: start nothing new, let running units end, close what is open.
     Stop {
         /// Who or what.

@@ -13,6 +13,9 @@ use crate::model::plan::{Phase, RunbookRef, Section};
 use crate::model::step::{Basis, Change, Note, Obligation};
 use crate::model::time::Timestamp;
 
+/// The name and version of what events look like: within a major version types and fields are only added.
+pub const SCHEMA: &str = "runbook.events/1.0";
+
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -83,6 +86,19 @@ pub struct OpenItem {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum EventKind {
+    /// The first line of every stream.
+    #[serde(rename = "stream.start")]
+    StreamStart {
+        /// `runbook.events/1.0`.
+        schema: String,
+        /// `runbook` and its version.
+        tool: String,
+        /// The command line, without the program.
+        argv: Vec<String>,
+        /// Whether the hosts are simulated.
+        #[serde(default)]
+        sim: bool,
+    },
     /// The run was planned; nothing was contacted yet.
     #[serde(rename = "run.planned")]
     RunPlanned {
@@ -102,6 +118,12 @@ pub enum EventKind {
         phases: Vec<Phase>,
         /// Computed.
         risk: Risk,
+        /// A later batch starts only while fewer hosts than this have failed.
+        #[serde(default)]
+        max_failures: usize,
+        /// How many hosts may be out of service at a time, where that is bounded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_out: Option<usize>,
         /// Whether this is a dry run.
         dry_run: bool,
         /// Who started it.
@@ -265,6 +287,22 @@ pub enum EventKind {
         /// The word, the line, the values.
         note: Note,
     },
+    /// What a command printed, as it came; only with `--with-output`.
+    #[serde(rename = "step.output")]
+    StepOutput {
+        /// The host.
+        host: HostName,
+        /// The step.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+        /// `stdout` or `stderr`.
+        stream: String,
+        /// What it printed.
+        text: String,
+        /// Whether bytes were left out or were no UTF-8.
+        lossy: bool,
+    },
     /// A change is about to be made; durable before the first byte leaves.
     #[serde(rename = "step.intent")]
     StepIntent {
@@ -353,6 +391,62 @@ pub enum EventKind {
         /// From the start of its batch.
         duration_ms: u64,
     },
+    /// A step asks.
+    #[serde(rename = "decision.asked")]
+    DecisionAsked {
+        /// Names the question within the run.
+        id: String,
+        /// The step that asks.
+        step: StepId,
+        /// The hosts that it is about.
+        hosts: Vec<HostName>,
+        /// What is asked.
+        question: String,
+        /// What can be said.
+        options: Vec<String>,
+    },
+    /// It was answered.
+    #[serde(rename = "decision.made")]
+    DecisionMade {
+        /// Which question.
+        id: String,
+        /// What was said.
+        option: String,
+        /// Who.
+        by: String,
+        /// `tty` or `flag`.
+        via: String,
+    },
+    /// The changes of a host are being undone.
+    #[serde(rename = "rollback.started")]
+    RollbackStarted {
+        /// The host.
+        host: HostName,
+        /// The steps whose changes are undone, in this order.
+        steps: Vec<StepId>,
+    },
+    /// The changes of a host were undone, as far as they could be.
+    #[serde(rename = "rollback.finished")]
+    RollbackFinished {
+        /// The host.
+        host: HostName,
+        /// `rolled-back` or `rollback-failed`.
+        outcome: HostOutcome,
+    },
+    /// The run waits.
+    #[serde(rename = "run.paused")]
+    RunPaused {
+        /// Why.
+        reason: String,
+        /// Who or what.
+        by: String,
+    },
+    /// It goes on.
+    #[serde(rename = "run.resumed")]
+    RunResumed {
+        /// Who or what.
+        by: String,
+    },
     /// Finished hosts are being watched.
     #[serde(rename = "soak.started")]
     SoakStarted {
@@ -430,8 +524,16 @@ impl EventKind {
             | E::ObligationClosed { host, .. }
             | E::ObligationFailed { host, .. }
             | E::StepFinished { host, .. }
+            | E::StepOutput { host, .. }
+            | E::RollbackStarted { host, .. }
+            | E::RollbackFinished { host, .. }
             | E::HostFinished { host, .. } => Some(host),
-            E::RunPlanned { .. }
+            E::StreamStart { .. }
+            | E::DecisionAsked { .. }
+            | E::DecisionMade { .. }
+            | E::RunPaused { .. }
+            | E::RunResumed { .. }
+            | E::RunPlanned { .. }
             | E::PlanSummary { .. }
             | E::ConfirmAsked { .. }
             | E::ConfirmGiven { .. }

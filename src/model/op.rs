@@ -40,6 +40,16 @@ impl Op {
         }
     }
 
+    /// Has a script run as another user, with secrets in its environment; the other ops know neither.
+    pub fn equip(&mut self, acts_as: Option<&str>, secrets: &[String]) {
+        if let Op::Shell(shell) = self {
+            shell.acts_as = acts_as.map(str::to_owned);
+            if matches!(shell.text, Cow::Owned(_)) {
+                shell.secrets = secrets.to_vec();
+            }
+        }
+    }
+
     /// Gives a command of a runbook's author the time that its step says; scripts of this program know their own.
     pub fn limit_authored(&mut self, timeout: Duration) {
         if let Op::Shell(Shell { text: Cow::Owned(_), timeout: limit, .. }) = self {
@@ -70,6 +80,13 @@ pub struct Shell {
     /// Working directory; `~/` is the acting user's home. Not set: the home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// The user to become by `sudo -n -u`; not set: the one that is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acts_as: Option<String>,
+    /// Secrets that it gets as environment variables of the same names. Names only: the world resolves them as it sends
+    /// the script, and takes the values out of what comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Whether it may change something.
     pub mutates: bool,
     /// Whether it looks for itself before it does anything, and says no by [`Shell::GUARDED`].
@@ -100,7 +117,7 @@ impl Shell {
     }
 
     fn new(label: Cow<'static, str>, text: Cow<'static, str>, mutates: bool, timeout: Duration) -> Self {
-        Self { label, text, env: BTreeMap::new(), cwd: None, mutates, guards: false, timeout }
+        Self { label, text, env: BTreeMap::new(), cwd: None, acts_as: None, secrets: Vec::new(), mutates, guards: false, timeout }
     }
 
     /// Adds an environment variable.
@@ -226,6 +243,19 @@ pub enum Reply {
     Http(HttpReply),
     /// To [`Op::Pm2`].
     Pm2(Pm2Reply),
+    /// To a question: what somebody said.
+    Answer(Answer),
+}
+
+/// What somebody said to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether it was a yes.
+    pub yes: bool,
+    /// Who.
+    pub by: String,
+    /// `tty` or `flag`.
+    pub via: String,
 }
 
 /// How a script ended and what it printed.

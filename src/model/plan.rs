@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,6 +35,9 @@ pub struct Plan {
     pub batches: Vec<Vec<usize>>,
     /// What must be typed before anything is changed.
     pub confirmation: Confirmation,
+    /// Where the secrets are that its steps name; never the values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretSource>,
     /// SHA-256 over all of the above, in hex.
     pub digest: String,
 }
@@ -100,8 +104,48 @@ pub struct UnitSpec {
     pub timeout: Option<Duration>,
     /// What a failure does.
     pub on_failure: OnFailure,
-    /// The keys of its kind, resolved.
+    /// Where and how often it runs.
+    #[serde(default)]
+    pub scope: Scope,
+    /// How often a known failure is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// The user to become on the host by `sudo -n -u`, for looks too.
+    #[serde(default, rename = "become", skip_serializing_if = "Option::is_none")]
+    pub acts_as: Option<String>,
+    /// The names of the secrets that its commands get as environment variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// The variables of the group of steps that it was taken from by `use`, in place of the runbook's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_vars: Option<BTreeMap<String, Value>>,
+    /// The keys of its kind, resolved; `{{ steps.ID.NAME }}` is filled in when the step is reached.
     pub fields: Map<String, Value>,
+}
+
+impl UnitSpec {
+    /// A unit with nothing but its fields; everything else as it is by default.
+    pub fn new(step: StepId, section: Section, kind: &str, fields: Map<String, Value>) -> Self {
+        Self {
+            step,
+            n: 0,
+            section,
+            name: None,
+            phase: None,
+            kind: kind.to_owned(),
+            when: None,
+            observe: false,
+            optional: false,
+            timeout: None,
+            on_failure: OnFailure::default(),
+            scope: Scope::default(),
+            retry: None,
+            acts_as: None,
+            secrets: Vec::new(),
+            own_vars: None,
+            fields,
+        }
+    }
 }
 
 /// Where a step stands; this decides what its "no" means.
@@ -132,6 +176,65 @@ impl Section {
     }
 }
 
+/// Where and how often a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// On each host.
+    #[default]
+    EachHost,
+    /// Once a run, on the first host in run order that passed its pre-checks; the others share what it came to.
+    Once,
+    /// Once a run, from the machine that runs runbook; the others share what it came to.
+    Controller,
+}
+
+impl Scope {
+    /// Every scope with its word.
+    pub const WORDS: &'static [(&'static str, Scope)] =
+        &[("each-host", Scope::EachHost), ("once", Scope::Once), ("controller", Scope::Controller)];
+
+    /// Whether the lanes share what it comes to.
+    pub fn is_shared(self) -> bool {
+        self != Scope::EachHost
+    }
+}
+
+/// How often a known failure is tried again; what is unknown never is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Further attempts after the first.
+    pub times: u32,
+    /// Before the second attempt.
+    #[serde(with = "millis")]
+    pub delay: Duration,
+    /// How the delay grows from one attempt to the next.
+    pub backoff: Backoff,
+}
+
+/// How a delay grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backoff {
+    /// It stays.
+    #[default]
+    Fixed,
+    /// It doubles each time, up to five minutes.
+    Double,
+}
+
+/// Where a secret is; the value is resolved when it is used and stored nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretSource {
+    /// An environment variable here.
+    Env(String),
+    /// A file here; a line break at its end does not count.
+    File(PathBuf),
+    /// The standard output of a program here; a line break at its end does not count.
+    Command(Vec<String>),
+}
+
 /// What a failed unit does to the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -160,8 +263,14 @@ pub struct Phase {
 pub struct Rollout {
     /// The sizes of the batches; the last one repeats.
     pub batches: Vec<BatchSize>,
-    /// A later batch starts only while fewer hosts than this have failed.
-    pub max_failures: usize,
+    /// A later batch starts only while fewer hosts than this have failed; a percentage is of all hosts of the run.
+    pub max_failures: BatchSize,
+    /// How many hosts may be out of service at a time; none: as many as a batch has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_out: Option<BatchSize>,
+    /// How the hosts are sorted before they are cut into batches.
+    #[serde(default)]
+    pub order: Order,
     /// How long finished hosts are watched after each batch.
     #[serde(with = "millis")]
     pub soak: Duration,
@@ -170,8 +279,27 @@ pub struct Rollout {
 impl Default for Rollout {
     fn default() -> Self {
         let batches = vec![BatchSize::Count(1), BatchSize::Percent(50), BatchSize::Percent(100)];
-        Self { batches, max_failures: 1, soak: Duration::ZERO }
+        Self { batches, max_failures: BatchSize::Count(1), max_out: None, order: Order::Inventory, soak: Duration::ZERO }
     }
+}
+
+/// How hosts are sorted before they are cut into batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// As in the file.
+    #[default]
+    Inventory,
+    /// Mixed, the same way each time for the same hosts and runbook.
+    Random,
+    /// Neighbours in the order are in different availability zones: tags `az-…`, as far as there are any.
+    AzSpread,
+}
+
+impl Order {
+    /// Every order with its word.
+    pub const WORDS: &'static [(&'static str, Order)] =
+        &[("inventory", Order::Inventory), ("random", Order::Random), ("az-spread", Order::AzSpread)];
 }
 
 /// The size of a batch.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::model::id::{RunbookName, StepId, VarName};
 use crate::model::outcome::Risk;
-use crate::model::plan::{OnFailure, Phase, Rollout, Section};
+use crate::model::plan::{OnFailure, Phase, Retry, Rollout, Scope, SecretSource, Section};
 use crate::model::time::millis;
 
 /// A checked runbook.
@@ -38,6 +38,12 @@ pub struct Runbook {
     pub phases: Vec<Phase>,
     /// Pre-checks, steps and verification, in the order of a lane: all pre-checks, all steps, all of verify.
     pub steps: Vec<StepDecl>,
+    /// Where the secrets are that its steps name.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Evidence that this runbook is the one to use.
+    #[serde(default)]
+    pub signatures: Vec<SignatureDecl>,
     /// Where it was read from.
     pub path: PathBuf,
     /// SHA-256 of the file, in hex.
@@ -91,6 +97,26 @@ pub enum VarType {
     List,
 }
 
+/// A variable of a group of steps that was taken in by `use`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OwnVar {
+    /// As the group declares it.
+    pub decl: VarDecl,
+    /// Its value for this use, with placeholders of the runbook's variables in it; none: the default.
+    pub with: Option<Value>,
+}
+
+/// A `[[signature]]`: evidence that this runbook is the one to use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignatureDecl {
+    /// A few words for people.
+    pub name: Option<String>,
+    /// Its kind.
+    pub kind: String,
+    /// The keys of its kind, with templates still in them.
+    pub fields: Map<String, Value>,
+}
+
 /// One `[[precheck]]`, `[[step]]` or `[[verify]]` entry as written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepDecl {
@@ -117,6 +143,19 @@ pub struct StepDecl {
     pub timeout: Option<Duration>,
     /// What a failure does, where set.
     pub on_failure: Option<OnFailure>,
+    /// Where and how often it runs.
+    pub scope: Scope,
+    /// How often a known failure is tried again.
+    pub retry: Option<Retry>,
+    /// The user to become on the host.
+    pub acts_as: Option<String>,
+    /// The names of the secrets that its commands get as environment variables.
+    pub secrets: Vec<String>,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// The variables of the group of steps that it was taken from by `use`: these stand in its fields, in place of the
+    /// runbook's.
+    pub own_vars: Option<Vec<OwnVar>>,
     /// The keys of its kind, with templates still in them.
     pub fields: Map<String, Value>,
 }

@@ -21,6 +21,11 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// What follows from what was seen. Called after each look; `seen` holds all of them.
     fn judge(&self, seen: &Evidence<'_>) -> Result<Verdict, Unreadable>;
 
+    /// How long it waits by its own keys, such as `stable_for`; its deadline is that much later.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// What a claim about a change rests on in a preview.
     fn basis(&self) -> Basis {
         Basis::Seen
@@ -128,6 +133,15 @@ pub enum Verdict {
     Change(Box<Change>),
     /// It is not so and waiting does not help.
     Refuse(Finding),
+    /// Somebody has to say yes; the answer is the reply of the next look. A preview does not ask.
+    Ask(Question),
+}
+
+/// What somebody is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// In words, without the question mark's options.
+    pub text: String,
 }
 
 /// What a look came to: a word of the kind's vocabulary and a line for people.

@@ -36,7 +36,7 @@ pub struct Request<'a> {
     /// `--batch`, in place of the runbook's.
     pub batches: Option<Vec<BatchSize>>,
     /// `--max-fail`, in place of the runbook's.
-    pub max_failures: Option<usize>,
+    pub max_failures: Option<BatchSize>,
 }
 
 /// What must be known of kinds; given by the caller, since plans and kinds do not know each other.
@@ -107,6 +107,7 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
         batches: cut(&rollout.batches, lanes.len()),
         rollout,
         units: units.list,
+        secrets: request.runbook.secrets.clone(),
         confirmation: confirmation(request.runbook.name.as_str(), &hosts, request.inventory, risk),
         lanes,
         digest: String::new(),
@@ -177,9 +178,6 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
     }
     if request.batches.as_ref().is_some_and(Vec::is_empty) {
         errors.push(PlanError::new("--batch: there is no batch"));
-    }
-    if request.max_failures == Some(0) {
-        errors.push(PlanError::new("--max-fail: must be at least 1"));
     }
     for step in &request.runbook.steps {
         if (kinds.risk)(&step.kind).is_none() {
@@ -297,6 +295,11 @@ fn unit(
             optional: decl.optional,
             timeout: decl.timeout,
             on_failure: decl.on_failure.unwrap_or_default(),
+            scope: decl.scope,
+            retry: decl.retry,
+            acts_as: decl.acts_as.clone(),
+            secrets: decl.secrets.clone(),
+            own_vars: None,
             fields,
         }),
         Err(found) => {

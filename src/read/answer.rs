@@ -9,7 +9,7 @@ use crate::model::step::Unreadable;
 pub fn http(reply: &Reply) -> Result<&HttpReply, Unreadable> {
     match reply {
         Reply::Http(reply) => Ok(reply),
-        Reply::Shell(_) | Reply::Pm2(_) => Err(Unreadable::new("the reply is not one to an HTTP request")),
+        Reply::Shell(_) | Reply::Pm2(_) | Reply::Answer(_) => Err(Unreadable::new("the reply is not one to an HTTP request")),
     }
 }
 

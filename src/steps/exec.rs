@@ -10,13 +10,16 @@ use crate::model::op::{Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::Risk;
 use crate::model::step::{Acted, Basis, Change, Evidence, Look, Note, Step, Target, Unreadable, Verdict};
 use crate::steps::command::{PATH_HINT, last_lines, looked, meaning, read_environment, title};
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// The kind.
 pub static KIND: Kind = Kind {
     name: "exec",
     class: Class::Action,
     risk: Risk::Restarts,
+    scopes: ON_HOSTS,
+    acts_as: true,
+    runs: true,
     title: "a command that changes something",
     about: "\
 Looks at: the exit status of `unless`, a read-only POSIX sh script: 0 says that nothing is left to do. Without `unless` nothing \

@@ -11,13 +11,16 @@ use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::answer;
 use crate::read::url::HttpUrl;
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed};
 
 /// The kind.
 pub static KIND: Kind = Kind {
     name: "http",
     class: Class::Check,
     risk: Risk::ReadOnly,
+    scopes: ANYWHERE,
+    acts_as: false,
+    runs: true,
     title: "a service answers as described",
     about: "\
 Looks at: the answer to a GET of `url`, through the SSH connection to the host's own loopback or from here, `times` times, each \

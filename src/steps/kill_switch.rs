@@ -10,18 +10,21 @@ use crate::model::finding::Finding;
 use crate::model::id::StepId;
 use crate::model::op::{HttpCall, HttpFrom, HttpMethod, HttpReply, Op, Reply};
 use crate::model::outcome::Risk;
-use crate::model::plan::{OnFailure, Section, UnitSpec};
+use crate::model::plan::{Section, UnitSpec};
 use crate::model::step::{Acted, Change, ClosePolicy, Evidence, Look, Note, Obligation, Step, Target, Unreadable, Verdict};
 use crate::read::answer;
 use crate::read::url::{HttpUrl, encode};
 use crate::steps::http::check_url;
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// The kind.
 pub static KIND: Kind = Kind {
     name: "kill-switch",
     class: Class::Action,
     risk: Risk::Toggles,
+    scopes: ON_HOSTS,
+    acts_as: false,
+    runs: true,
     title: "a flag of a service is set, and put back",
     about: "\
 Looks at: `field` in the JSON answer to a GET of `url`, `reads` times, each on a connection of its own, through the SSH connection \
@@ -308,20 +311,8 @@ impl KillSwitch {
         fields.insert("close".to_owned(), json!("never"));
         fields.insert("reads".to_owned(), json!(self.reads));
         fields.insert("only_from".to_owned(), self.to.clone());
-        UnitSpec {
-            step: StepId::parse("close").expect("it follows the grammar of step ids"),
-            n: 0,
-            section: Section::Close,
-            name: Some(format!("put {title} back")),
-            phase: None,
-            kind: KIND.name.to_owned(),
-            when: None,
-            observe: false,
-            optional: false,
-            timeout: None,
-            on_failure: OnFailure::default(),
-            fields,
-        }
+        let step = StepId::parse("close").expect("it follows the grammar of step ids");
+        UnitSpec { name: Some(format!("put {title} back")), ..UnitSpec::new(step, Section::Close, KIND.name, fields) }
     }
 
     fn split(&self, reads: &[Value]) -> Note {

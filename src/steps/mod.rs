@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::model::fields::{Context, FieldError, Fields};
 use crate::model::outcome::Risk;
+use crate::model::plan::Scope;
 use crate::model::step::Step;
 
 /// Every kind, in the order of the reference.
@@ -41,6 +42,12 @@ pub struct Kind {
     pub class: Class,
     /// What it does to a host at most.
     pub risk: Risk,
+    /// Which scopes a step of it may have.
+    pub scopes: &'static [Scope],
+    /// Whether it can act and look as another user: all it does is shell.
+    pub acts_as: bool,
+    /// Whether this version can run it. What it cannot run it still loads, checks and explains; a plan refuses it by name.
+    pub runs: bool,
     /// One line for people.
     pub title: &'static str,
     /// What it looks at, what follows, what it would change, how that is undone.
@@ -52,6 +59,11 @@ pub struct Kind {
     /// Reads its fields.
     pub parse: fn(Fields<'_>) -> Parsed,
 }
+
+/// On each host, or once on one of them.
+pub const ON_HOSTS: &[Scope] = &[Scope::EachHost, Scope::Once];
+/// From here as well.
+pub const ANYWHERE: &[Scope] = &[Scope::EachHost, Scope::Once, Scope::Controller];
 
 /// A step, or everything that is wrong with its fields.
 pub type Parsed = Result<Arc<dyn Step>, Vec<FieldError>>;
@@ -72,6 +84,8 @@ pub struct Key {
 pub enum Class {
     /// Only looks: allowed in every section.
     Check,
+    /// Waits for something or somebody: allowed in `[[step]]` only; looks until it holds or is late.
+    Wait,
     /// Changes something: allowed in `[[step]]` only.
     Action,
 }

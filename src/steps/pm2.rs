@@ -22,7 +22,7 @@ use crate::read::proc::{Proc, clean};
 use crate::steps::pm2::act::{Start, Verb, before, by_id, disturbed, guard, start, targets, unmistakable, unsaved, with_replies};
 use crate::steps::pm2_look::{Seen, Wanted, describe, holder_hint, pm2_home, probes, same_dir};
 use crate::steps::rivals::{family, port_of};
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// What saving does, as an effect.
 pub(crate) const SAVED: &str = "save pm2's list; the former one is kept in dump.pm2.before-runbook";
@@ -36,6 +36,9 @@ pub(crate) const KIND: Kind = Kind {
     name: "pm2",
     class: Class::Action,
     risk: Risk::Restarts,
+    scopes: ON_HOSTS,
+    acts_as: false,
+    runs: true,
     title: "an app of PM2 in a state",
     about: "`no-duplicates`: the wanted app holds the port; entries that were told the same port, or run the same script in the \
             same directory, and do not hold it are deleted by id. The holder is never deleted, nor an entry that was told \

@@ -11,13 +11,16 @@ use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::pm2_daemon::{DaemonState, assess};
 use crate::read::proc::clean;
 use crate::steps::pm2_look::{pm2_home, probes, replies};
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// The kind.
 pub(crate) const KIND: Kind = Kind {
     name: "pm2-daemon",
     class: Class::Check,
     risk: Risk::ReadOnly,
+    scopes: ON_HOSTS,
+    acts_as: false,
+    runs: true,
     title: "PM2's daemon is alive and answers",
     about: "Takes the daemon's process, its rpc.sock and its answer together. No pm2 command is run: each of them would start a \
             daemon where none answers. Holds when exactly one daemon of this PM2_HOME answers.",

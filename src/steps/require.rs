@@ -12,13 +12,16 @@ use crate::model::outcome::Risk;
 use crate::model::step::{Basis, Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::answer::line;
 use crate::steps::command::{last_lines, looked, meaning, read_environment, title};
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// The kind.
 pub static KIND: Kind = Kind {
     name: "require",
     class: Class::Check,
     risk: Risk::ReadOnly,
+    scopes: ON_HOSTS,
+    acts_as: true,
+    runs: true,
     title: "a read-only command must succeed",
     about: "\
 Looks at: the exit status and the output of `run`, a POSIX sh script of yours that must change nothing: it runs in every dry run \

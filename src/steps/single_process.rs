@@ -20,7 +20,7 @@ use crate::read::pm2_daemon::DaemonState;
 use crate::read::proc::{Proc, clean};
 use crate::steps::pm2_look::{Seen, Wanted, describe, pm2_home, probes, same_dir};
 use crate::steps::rivals::{Family, family, port_of};
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// Two samples of a counter are at least this far apart.
 const APART: Duration = Duration::from_millis(2_000);
@@ -32,6 +32,9 @@ pub(crate) const KIND: Kind = Kind {
     name: "single-process",
     class: Class::Check,
     risk: Risk::ReadOnly,
+    scopes: ON_HOSTS,
+    acts_as: false,
+    runs: true,
     title: "exactly the expected processes of an app",
     about: "PM2's entry, the listening socket and the process table must agree; restart counters are sampled twice, at least 2 s \
             apart. Of several verdicts that are true the first in this order is given: several-daemons, absent, looping, \
@@ -89,6 +92,10 @@ struct SingleProcess {
 }
 
 impl Step for SingleProcess {
+    fn patience(&self) -> Duration {
+        self.stable_for.unwrap_or_default()
+    }
+
     fn probes(&self, _: &Target) -> Vec<Op> {
         probes(&self.home, Pm2Method::Processes)
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use runbook::engine::close::{LeftOpen, close_all};
+use runbook::engine::link::Asking;
 use runbook::engine::report::Reporter;
 use runbook::engine::run::{EngineError, Setup, run};
 use runbook::model::control::Control;
@@ -21,20 +22,8 @@ use tokio::sync::mpsc;
 use crate::harness::world::{Machine, ScriptedLog, ScriptedWorld};
 
 fn unit(n: u32, step: &str, section: Section, kind: &str, fields: Value) -> UnitSpec {
-    UnitSpec {
-        step: StepId::parse(step).expect("a step id"),
-        n,
-        section,
-        name: None,
-        phase: None,
-        kind: kind.to_owned(),
-        when: None,
-        observe: false,
-        optional: false,
-        timeout: None,
-        on_failure: OnFailure::StopHost,
-        fields: fields.as_object().expect("a table").clone(),
-    }
+    let fields = fields.as_object().expect("a table").clone();
+    UnitSpec { n, ..UnitSpec::new(StepId::parse(step).expect("a step id"), section, kind, fields) }
 }
 
 fn switch_off(n: u32) -> UnitSpec {
@@ -89,6 +78,7 @@ fn plan(hosts: &[&str], batches: &[&[usize]], units: Vec<UnitSpec>) -> Plan {
         units,
         batches: batches.iter().map(|batch| batch.to_vec()).collect(),
         confirmation: Confirmation::Yes,
+        secrets: BTreeMap::new(),
         digest: String::new(),
     }
 }
@@ -118,6 +108,10 @@ impl Run {
             by: "test".to_owned(),
             ticket: None,
             forks: 8,
+            argv: vec!["run".to_owned()],
+            sim: false,
+            with_output: false,
+            asking: Asking::default(),
             world: Arc::new(self.world.clone()),
             log: self.world.log(),
             control,

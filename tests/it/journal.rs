@@ -11,7 +11,7 @@ use runbook::journal::store::{Journal, JournalError, NewRun};
 use runbook::journal::writer::Writer;
 use runbook::model::event::{Event, EventKind};
 use runbook::model::id::{HostName, RunId, StepId};
-use runbook::model::plan::{OnFailure, Section, UnitSpec};
+use runbook::model::plan::{Section, UnitSpec};
 use runbook::model::step::{ClosePolicy, Obligation};
 use runbook::model::time::Timestamp;
 use serde_json::json;
@@ -38,20 +38,7 @@ fn create(journal: &Journal, run: &RunId) -> Writer {
 
 fn opened(key: &str) -> EventKind {
     let step = StepId::parse("switch-off").unwrap();
-    let closer = UnitSpec {
-        step: step.clone(),
-        n: 4,
-        section: Section::Close,
-        name: None,
-        phase: None,
-        kind: "kill-switch".to_owned(),
-        when: None,
-        observe: false,
-        optional: false,
-        timeout: None,
-        on_failure: OnFailure::StopHost,
-        fields: serde_json::Map::new(),
-    };
+    let closer = UnitSpec { n: 4, ..UnitSpec::new(step.clone(), Section::Close, "kill-switch", serde_json::Map::new()) };
     let obligation = Obligation {
         key: key.to_owned(),
         title: "kill switch enabled".to_owned(),

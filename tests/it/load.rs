@@ -18,7 +18,7 @@ use runbook::model::runbook::Runbook;
 use runbook::model::selector::Selector;
 use runbook::model::step::{Evidence, Step, Target, Unreadable, Verdict};
 use runbook::plan::build::{Kinds, PlanError, Request, build};
-use runbook::steps::{Class, Key, Kind, Parsed};
+use runbook::steps::{ANYWHERE, Class, Key, Kind, Parsed};
 use serde_json::{Map, Value, json};
 
 #[derive(Debug)]
@@ -64,7 +64,8 @@ const fn key(name: &'static str) -> Key {
 }
 
 const fn fake(name: &'static str, class: Class, risk: Risk, keys: &'static [Key], parse: fn(Fields<'_>) -> Parsed) -> Kind {
-    Kind { name, class, risk, title: "", about: "", verdicts: &[("free", ""), ("owned", "")], keys, parse }
+    let verdicts = &[("free", ""), ("owned", "")];
+    Kind { name, class, risk, scopes: ANYWHERE, acts_as: true, runs: true, title: "", about: "", verdicts, keys, parse }
 }
 
 static LOOK: Kind = fake("look", Class::Check, Risk::ReadOnly, &[key("port"), key("app")], look);
@@ -412,11 +413,18 @@ fn flags_take_the_place_of_the_rollout() {
     let hosts = inventory.hosts.iter().map(|host| host.name.clone()).collect();
     let batches = Some(vec![BatchSize::Count(3)]);
     let selector = "all".to_owned();
-    let request =
-        Request { runbook: &runbook, inventory: &inventory, hosts, selector, sets: Vec::new(), batches, max_failures: Some(2) };
+    let request = Request {
+        runbook: &runbook,
+        inventory: &inventory,
+        hosts,
+        selector,
+        sets: Vec::new(),
+        batches,
+        max_failures: Some(BatchSize::Count(2)),
+    };
     let plan = build(&request, &KINDS).expect("a plan");
     assert_eq!(plan.batches, [vec![0, 1, 2], vec![3, 4]]);
-    assert_eq!(plan.rollout.max_failures, 2);
+    assert_eq!(plan.rollout.max_failures, BatchSize::Count(2));
     let none = BTreeMap::<String, Value>::new();
     assert_eq!(plan.lanes[0].vars, none);
 }

@@ -116,6 +116,7 @@ fn run(case: &Value) -> Value {
     let word = |verdict: &str, word: &str, summary: &str| json!({"verdict": verdict, "word": word, "summary": summary});
     match step.judge(&Evidence { target: &target, looks: &looks, acted: acted.as_ref() }) {
         Err(unreadable) => json!({"verdict": "unreadable", "summary": unreadable.what}),
+        Ok(Verdict::Ask(question)) => json!({"verdict": "ask", "summary": question.text}),
         Ok(Verdict::Again { .. }) => json!({"verdict": "again"}),
         Ok(Verdict::Holds(note)) => word("holds", &note.word, &note.summary),
         Ok(Verdict::NotYet(note)) => word("not-yet", &note.word, &note.summary),

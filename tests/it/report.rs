@@ -14,7 +14,7 @@ use runbook::model::finding::Finding;
 use runbook::model::host::Facts;
 use runbook::model::id::{HostName, RunId, RunbookName, StepId};
 use runbook::model::outcome::{HostOutcome, Outcome, Risk, RunState as EndState};
-use runbook::model::plan::{OnFailure, Phase, RunbookRef, Section, UnitSpec};
+use runbook::model::plan::{Phase, RunbookRef, Section, UnitSpec};
 use runbook::model::step::{Basis, Change, ClosePolicy, Note, Obligation};
 use runbook::model::time::Timestamp;
 use runbook::report::human::{Human, Options};
@@ -82,6 +82,8 @@ impl Story {
                 Phase { name: "verify".to_owned(), budget: minutes(5) },
             ],
             risk: Risk::Restarts,
+            max_failures: 1,
+            max_out: None,
             dry_run,
             by: "ana@ops-1".to_owned(),
             ticket: Some("INC-8841".to_owned()),
@@ -204,20 +206,8 @@ impl Story {
     }
 
     fn opened(&mut self, name: &str) -> &mut Self {
-        let closer = UnitSpec {
-            step: step("switch-off"),
-            n: 2,
-            section: Section::Close,
-            name: None,
-            phase: None,
-            kind: "kill-switch".to_owned(),
-            when: None,
-            observe: false,
-            optional: false,
-            timeout: None,
-            on_failure: OnFailure::StopHost,
-            fields: serde_json::Map::new(),
-        };
+        let closer =
+            UnitSpec { n: 2, ..UnitSpec::new(step("switch-off"), Section::Close, "kill-switch", serde_json::Map::new()) };
         let obligation = Obligation {
             key: "ks".to_owned(),
             title: "kill switch enabled".to_owned(),

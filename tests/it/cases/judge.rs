@@ -157,6 +157,7 @@ fn got(verdict: Result<Verdict, Unreadable>) -> Got {
         Ok(Verdict::Again { after }) => got("again", None, format!("again after {} ms", after.as_millis()), Vec::new()),
         Ok(Verdict::Change(change)) => got("change", Some(change.why.word), change.why.summary, change.effects),
         Ok(Verdict::Refuse(finding)) => got("refuse", Some(finding.code), finding.summary, Vec::new()),
+        Ok(Verdict::Ask(question)) => got("ask", None, question.text, Vec::new()),
         Err(unreadable) => got("unreadable", None, unreadable.what, Vec::new()),
     }
 }
