@@ -277,6 +277,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     if can_ask {
         reporters.push(Box::new(Prompter::new(by.clone(), consent == Consent::Ask, to.clone())));
     }
+    let secrets = plan.secrets.clone();
     let setup = Setup {
         run: run.clone(),
         plan: Arc::new(plan),
@@ -289,7 +290,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         sim: false,
         with_output: args.with_output,
         asking,
-        world: Arc::new(Fleet::new(FleetOptions::from_env())),
+        world: Arc::new(Fleet::new(FleetOptions::from_env()).with_secrets(secrets)),
         log,
         control,
         reporters,
