@@ -9,6 +9,7 @@ mod exec;
 mod harness;
 mod journal;
 mod lab;
+mod language;
 mod load;
 mod main_job;
 mod pm2_cases;
