@@ -130,6 +130,11 @@ impl VarDecl {
         }
     }
 
+    /// The same as [`VarDecl::read`] for a text that came as a value.
+    pub fn read_value(&self, text: &Value) -> Result<Value, String> {
+        self.read(text.as_str().unwrap_or_default())
+    }
+
     fn text(&self, text: &str, pattern: Option<&Regex>) -> Result<(), String> {
         let shown = text.escape_debug();
         if text.contains('\0') {
