@@ -7,6 +7,7 @@ mod cases;
 mod engine;
 mod exec;
 mod harness;
+mod hosts;
 mod journal;
 mod lab;
 mod load;
