@@ -117,21 +117,36 @@ pub fn resolve_groups(
     let (order, mut errors) = nested_first(groups, &index);
     let mut fleet = Fleet::new(hosts.to_vec());
     let mut resolved = vec![Vec::new(); groups.len()];
-    for group in order {
+    let mut cyclic = vec![true; groups.len()];
+    order.iter().for_each(|group| cyclic[*group] = false);
+    // what lies on a cycle comes last: it has no hosts, and its other selectors may be wrong all the same
+    let last = (0..groups.len()).filter(|group| cyclic[*group]);
+    for group in order.iter().copied().chain(last) {
         let (name, selectors) = &groups[group];
         let mut members = BTreeSet::new();
+        let mut sound = !cyclic[group];
         for (selector, parsed) in selectors.iter().enumerate() {
-            match parsed.as_ref().map(|s| s.only_inventory().and_then(|()| s.select(&fleet))) {
-                None => {}
-                Some(Ok(found)) => members.extend(found),
-                Some(Err(error)) => errors.push(GroupError::Selector { group, selector, error }),
+            // one error is enough: what names a group that is wrong is not wrong for that
+            let known = |name: &&str| fleet.has_group(name) || !index.contains_key(*name);
+            let Some(parsed) = parsed.as_ref().filter(|parsed| parsed.groups().iter().all(known)) else {
+                sound = false;
+                continue;
+            };
+            match parsed.only_inventory().and_then(|()| parsed.select(&fleet)) {
+                Ok(found) => members.extend(found),
+                Err(error) => {
+                    sound = false;
+                    errors.push(GroupError::Selector { group, selector, error });
+                }
             }
             if errors.len() >= ENOUGH {
                 fleet.terse();
             }
         }
         resolved[group] = members.into_iter().collect();
-        fleet.group(name, resolved[group].clone());
+        if sound {
+            fleet.group(name, resolved[group].clone());
+        }
     }
     if errors.is_empty() { Ok(resolved) } else { Err(errors) }
 }
@@ -220,6 +235,9 @@ mod tests {
         let groups: [(&str, &[&str]); 4] = [("w", &["@x"]), ("x", &["@y"]), ("y", &["@z"]), ("z", &["@x", "a"])];
         assert_eq!(resolve(&groups), Err(vec!["x > y > z > x".to_owned()]));
         assert_eq!(resolve(&[("x", &["@q"])]), Err(vec!["0: no group `q` in the inventory".to_owned()]));
+        let groups: [(&str, &[&str]); 3] = [("x", &["@y", "q"]), ("y", &["@x & @z", "a"]), ("z", &["r"])];
+        let all = ["x > y > x", "2: no host `r` in the inventory", "0: no host `q` in the inventory"];
+        assert_eq!(resolve(&groups), Err(all.map(str::to_owned).to_vec()), "all that is wrong, and nothing twice");
     }
 
     #[test]

@@ -183,6 +183,10 @@ impl<'a> Fleet<'a> {
         self
     }
 
+    pub(super) fn has_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name)
+    }
+
     /// From now on errors name no near names.
     pub(super) fn terse(&mut self) {
         self.terse = true;

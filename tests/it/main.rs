@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod architecture;
+mod bad_input;
 mod cases;
 mod engine;
 mod exec;
