@@ -1,5 +1,6 @@
 //! The inventory and the hosts that a command is for.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -65,7 +66,8 @@ pub struct Chosen {
 impl Chosen {
     /// The hosts with everything the inventory says of them.
     pub fn hosts(&self) -> Vec<Host> {
-        self.names.iter().filter_map(|name| self.inventory.host(name)).cloned().collect()
+        let chosen: BTreeSet<&HostName> = self.names.iter().collect();
+        self.inventory.hosts.iter().filter(|host| chosen.contains(&host.name)).cloned().collect()
     }
 }
 

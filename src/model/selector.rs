@@ -12,6 +12,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
@@ -22,6 +23,9 @@ use crate::model::pattern::Pattern;
 use crate::model::selector::judge::Judge;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::set::HostSet;
+
+/// The most names that globs and sets are compared with: a hundred globs over the largest inventory.
+const MAX_COMPARED: usize = 2_000_000;
 
 /// A selector that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,6 +166,8 @@ pub struct Fleet<'a> {
     recorded: Option<&'a Recorded>,
     /// Whether near names are left out of errors: to look for them costs more than all the rest.
     terse: bool,
+    /// How many names globs and sets were compared with so far.
+    compared: Cell<usize>,
 }
 
 impl<'a> Fleet<'a> {
@@ -181,6 +187,12 @@ impl<'a> Fleet<'a> {
     pub fn recorded(mut self, recorded: &'a Recorded) -> Self {
         self.recorded = Some(recorded);
         self
+    }
+
+    /// Counts `names` more comparisons; false when there were enough.
+    fn compare(&self, names: usize) -> bool {
+        self.compared.set(self.compared.get().saturating_add(names));
+        self.compared.get() <= MAX_COMPARED
     }
 
     pub(super) fn has_group(&self, name: &str) -> bool {

@@ -45,7 +45,7 @@ impl Bench {
         let bench = Self { dir, host };
         bench.write(
             "inventory.toml",
-            &format!("[defaults]\nuser = \"u\"\nport = {port}\n[hosts.web-1]\naddress = \"127.0.0.1\"\n"),
+            format!("[defaults]\nuser = \"u\"\nport = {port}\n[hosts.web-1]\naddress = \"127.0.0.1\"\n"),
         );
         bench.write("runbooks/good.toml", GOOD);
         bench

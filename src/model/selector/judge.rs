@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::model::pattern::Pattern;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::set::HostSet;
-use crate::model::selector::{Atom, Expr, Fleet, RunAtom, SelectorError};
+use crate::model::selector::{Atom, Expr, Fleet, MAX_COMPARED, RunAtom, SelectorError};
 
 pub(super) struct Judge<'f> {
     pub(super) fleet: &'f Fleet<'f>,
@@ -96,7 +96,13 @@ impl Judge<'_> {
     }
 
     fn pattern(&self, pattern: &Pattern, at: &Range<usize>) -> Chosen {
-        let Some(names) = pattern.names() else {
+        // where there were enough already no more are made
+        let names = if self.fleet.compare(0) { pattern.names() } else { None };
+        if !self.fleet.compare(names.as_ref().map_or(self.fleet.hosts.len(), Vec::len)) {
+            let message = format!("the globs and sets up to here are compared with more than {MAX_COMPARED} names");
+            return Err(SelectorError::new(at.clone(), message).hint("make groups of them, or name fewer"));
+        }
+        let Some(names) = names else {
             let hosts = self.fleet.hosts.iter().enumerate();
             let matching = hosts.filter(|(_, (name, _))| pattern.matches(name)).map(|(place, _)| place);
             return self.some(matching, at, || format!("none of {} hosts matches this", self.fleet.hosts.len()));
@@ -136,6 +142,9 @@ impl Judge<'_> {
             return Ok(*index);
         }
         let error = self.unknown(name, at, "host", "", self.fleet.index.keys().copied());
+        if self.fleet.terse {
+            return Err(error);
+        }
         if error.hint.is_none() && self.fleet.groups.contains_key(name) {
             return Err(error.hint(format!("there is a group of that name: `@{name}`")));
         }

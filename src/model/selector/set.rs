@@ -49,7 +49,7 @@ impl HostSet {
 
     /// The places, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
+        self.words.iter().enumerate().filter(|(_, word)| **word != 0).flat_map(|(at, word)| {
             let bit = move |bit: &usize| word & (1 << bit) != 0;
             (0..64).filter(bit).map(move |bit| at * 64 + bit)
         })

@@ -140,6 +140,20 @@ fn what_is_empty_unknown_or_wrong_is_an_error_with_its_place() {
 }
 
 #[test]
+fn globs_and_sets_end() {
+    let names: Vec<String> = (0..1_000).map(|n| format!("w{n}")).collect();
+    let hosts = || names.iter().map(|name| (name.as_str(), [].as_slice())).collect();
+    let set = vec!["w[0-999]"; 2_001].join(",");
+    let error = Selector::parse(&set).and_then(|s| s.select(&Fleet::new(hosts()))).expect_err("too much");
+    assert_eq!(
+        (error.at.start, error.message.as_str()),
+        (9 * 2_000, "the globs and sets up to here are compared with more than 2000000 names",)
+    );
+    let globs = vec!["w*"; 100].join(",");
+    assert_eq!(Selector::parse(&globs).and_then(|s| s.select(&Fleet::new(hosts()))).map(|found| found.len()), Ok(1_000));
+}
+
+#[test]
 fn a_pick_chooses_from_what_its_chain_leaves_wherever_it_stands() {
     let two = set("@web & pick:2");
     assert_eq!(two.len(), 2);
