@@ -19,16 +19,17 @@ use crate::model::selector::{Selector, SelectorError};
 /// What every command that takes hosts says of naming them.
 pub const SELECTORS: &str = "\
 Hosts are named by a selector:
-  all, proxy-1, proxy-*, web[01-06,09]     names, globs, sets (padding counts)
-  @group, tag:az-a                         as the inventory groups and tags them
-  a,b   a&b   !a   (a,b)&c                 either, both, not; ! binds tighter than &, & than ,
-  pick:3, pick:10%                         some of those that the other terms of its & chain leave, always the same ones
-  failed:RUN                               failed, rolled back, unknown or cancelled there: what needs another try
-  unreachable:RUN, not-started:RUN         could not be reached; its turn never came
-  changed:RUN                              a change was sent to it, whatever became of it
-RUN is the id of a recorded run, at least four of its first digits, or `last`. Hosts that a guard refused are in none of
-these: nothing was changed there. --hosts A -l B -x C is (A) & (B) & !(C). What is unknown or matches nothing is an error,
-and nothing is contacted; a word that is no host is never tried as an address.";
+  all, proxy-1, proxy-*, web[01-06]  every host, names, globs, sets (padding counts)
+  @group, tag:az-a                   as the inventory groups and tags them
+  a,b  a&b  !a  (a,b)&c              either, both, not; ! binds tighter than &, & than ,
+  pick:3, pick:10%                   some of what the rest of its & chain leaves
+  failed:RUN                         failed, rolled back, unknown or cancelled there
+  unreachable:RUN, not-started:RUN   could not be reached; its turn never came
+  changed:RUN                        a change was sent to it, whatever became of it
+
+RUN is the id of a recorded run, at least four of its first digits, or `last`. Hosts that a guard refused are in none of \
+them but changed:RUN. The same hosts always give the same pick. --hosts A -l B -x C is (A) & (B) & !(C). What is unknown or \
+matches nothing is an error, and nothing is contacted; a word that is no host is never tried as an address.";
 
 /// What narrows a selector down.
 #[derive(Debug, Clone, Default, clap::Args)]

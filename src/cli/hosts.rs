@@ -11,12 +11,12 @@ use crate::model::id::HostName;
 
 /// What a probe does, and where connecting gets its settings from.
 const CONNECTING: &str = "\
---probe connects to every host as a run would, with the same keys and the same check of the host's key, asks what it says of
-itself, and leaves; nothing is changed and nothing is recorded. LATENCY is one round trip through its open shell. SKEW is how
+--probe connects to every host as a run would, with the same keys and the same check of the host's key, asks what it says of \
+itself, and leaves; nothing is changed and nothing is recorded. LATENCY is one round trip through its open shell. SKEW is how \
 far its clock is ahead of this machine's, and how far off that may be. It exits with 3 where a host could not be reached.
 
-Everything about connecting is in the inventory. ~/.ssh/config is not read: where there is one, its Host blocks, ProxyJump,
-User, Port and IdentityFile have no effect here. `jump` in the inventory is refused by name, since there are no jump hosts
+Everything about connecting is in the inventory. ~/.ssh/config is not read: where there is one, its Host blocks, ProxyJump, \
+User, Port and IdentityFile have no effect here. `jump` in the inventory is refused by name, since there are no jump hosts \
 yet. The agent (SSH_AUTH_SOCK), the usual key files and known_hosts in ~/.ssh are used unless the inventory names others.";
 
 /// Arguments of `runbook hosts`.
