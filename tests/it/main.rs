@@ -3,10 +3,12 @@
 #![allow(unreachable_pub)]
 
 mod architecture;
+mod bad_input;
 mod cases;
 mod engine;
 mod exec;
 mod harness;
+mod hosts;
 mod journal;
 mod lab;
 mod language;
