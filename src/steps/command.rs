@@ -25,7 +25,8 @@ pub fn environment(context: Context<'_>) -> Result<BTreeMap<String, String>, Str
     Ok(env)
 }
 
-fn plain(value: &Value) -> Result<Option<String>, &'static str> {
+/// A value as the text of an environment variable; none for what is not there.
+pub(in crate::steps) fn plain(value: &Value) -> Result<Option<String>, &'static str> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::Bool(b) => b.to_string(),

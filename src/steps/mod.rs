@@ -1,5 +1,6 @@
 //! The kinds of steps: one file each, one line here each.
 
+pub mod capture;
 pub mod command;
 mod confirm;
 pub mod exec;
