@@ -18,3 +18,4 @@ mod pm2_cases;
 mod report;
 mod rollout;
 mod ssh;
+mod waits;
