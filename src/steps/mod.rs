@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod exec;
+mod free_port;
 pub mod http;
 pub mod kill_switch;
 mod pm2;
@@ -30,6 +31,7 @@ pub const KINDS: &[&Kind] = &[
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,
+    &free_port::KIND,
     &kill_switch::KIND,
 ];
 

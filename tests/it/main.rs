@@ -6,6 +6,7 @@ mod architecture;
 mod cases;
 mod engine;
 mod exec;
+mod free_port;
 mod harness;
 mod journal;
 mod lab;
