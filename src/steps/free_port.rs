@@ -41,8 +41,9 @@ is ended. Anything else is refused, and so is a lost process for which one guard
 The guards: it is named by pid and start time; it is the acting user's own (root's only where root is logged in); it runs where PM2 \
 started it, or under `cwd`; no PM2 daemon and no entry is above it or below it; it did not begin after the live process of the entry \
 that it came from, as a detached child of that app would; all above it, up to process 1, was lost with it; PM2 has told its list, or \
-has no daemon at all. The script looks at all of this again on the host before each signal, and at more: the same network and \
-process namespace, another session than its own, the listening sockets by inode, nobody else's among them.
+has no daemon at all. All of it is looked at once more right before. The script then looks for itself before each signal, at pid, \
+start time, user, directory, ancestors and daemons, and at more: the same network and process namespace, another session than its \
+own, the listening sockets by inode, nobody else's among them.
 Would change: `signal`, then up to `grace` for it to end, the guards again, SIGKILL, and a look that the port is free. A process that \
 has closed the port and still finishes its work gets no SIGKILL. Only the process that listens is ended: what PM2 started it \
 through (`npm start` and its `sh`) is left to end with it, and where that starts it again the step fails as `taken`. Several processes \

@@ -44,7 +44,7 @@ pub(crate) const KIND: Kind = Kind {
     runs: true,
     title: "an app of PM2 in a state",
     about: "`no-duplicates`: the wanted app holds the port; entries that were told the same port, or run the same script in the \
-            same directory, and do not hold it are deleted by id. The holder is never deleted, nor an entry that was told \
+            same directory, and do not hold it are deleted by id. Of itself it never deletes the holder, nor an entry that was told \
             another port or listens on one, nor one that shares only the directory. With `replace_holder`, and one other entry of \
             this PM2 as the holder, that is stopped, the wanted entry is restarted, and once that listens the other one is deleted: \
             the service is away from the stop until then. Where it does not listen within 60 s it is stopped, and the old one, not \
