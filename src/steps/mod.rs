@@ -4,6 +4,7 @@ pub mod capture;
 pub mod command;
 mod confirm;
 pub mod exec;
+mod free_port;
 pub mod http;
 pub mod kill_switch;
 mod pm2;
@@ -36,6 +37,7 @@ pub const KINDS: &[&Kind] = &[
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,
+    &free_port::KIND,
     &kill_switch::KIND,
     &target::KIND,
     &confirm::KIND,

@@ -7,6 +7,7 @@ mod bad_input;
 mod cases;
 mod engine;
 mod exec;
+mod free_port;
 mod harness;
 mod hosts;
 mod journal;
