@@ -4,6 +4,7 @@ pub mod command;
 pub mod exec;
 pub mod http;
 pub mod kill_switch;
+mod log_scan;
 mod pm2;
 mod pm2_daemon;
 mod pm2_look;
@@ -27,6 +28,7 @@ pub const KINDS: &[&Kind] = &[
     &port::KIND,
     &single_process::KIND,
     &http::KIND,
+    &log_scan::KIND,
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,
