@@ -2,7 +2,9 @@
 //!
 //! [`Unreadable`]: crate::model::step::Unreadable
 
+pub mod access;
 pub mod answer;
+pub mod file;
 pub mod holder;
 pub mod logs;
 pub mod pm2;

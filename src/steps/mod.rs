@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod exec;
+mod file;
 pub mod http;
 pub mod kill_switch;
 mod log_scan;
@@ -28,6 +29,7 @@ pub const KINDS: &[&Kind] = &[
     &port::KIND,
     &single_process::KIND,
     &http::KIND,
+    &file::KIND,
     &log_scan::KIND,
     &require::KIND,
     &exec::KIND,
