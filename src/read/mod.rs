@@ -12,6 +12,7 @@ pub mod pm2_daemon;
 pub mod pm2_host;
 pub mod pm2_project;
 pub mod proc;
+pub mod room;
 pub mod script;
 pub mod signature;
 pub mod size;

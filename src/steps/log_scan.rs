@@ -204,12 +204,19 @@ impl LogScan {
         Err(Unreadable::new(what).hint("name the files: file = [\"…\"], or lower tail"))
     }
 
-    /// Judges all that was read.
+    /// Judges the end of each file.
     fn all(&self, files: &[LogFile]) -> Result<Verdict, Unreadable> {
-        let windows = files.iter().filter_map(window_of);
-        let stretches: Vec<Stretch> = windows.clone().map(|w| Stretch { bytes: w.bytes.clone(), from: 0 }).collect();
+        let mut stretches = Vec::new();
+        let (mut read, mut all) = (0, 0);
+        for window in files.iter().filter_map(window_of) {
+            // what is brought is rounded up to whole blocks
+            let most = usize::try_from(self.tail).unwrap_or(usize::MAX);
+            let end = &window.bytes[window.bytes.len().saturating_sub(most)..];
+            stretches.push(Stretch { bytes: end.to_vec(), from: 0 });
+            read += end.len() as u64;
+            all += window.size;
+        }
         let hits = self.count(&stretches);
-        let (read, all) = windows.fold((0, 0), |(read, all), w| (read + w.bytes.len() as u64, all + w.size));
         let place = if read < all {
             format!("the last {} of {}", size(read), named(files))
         } else {

@@ -11,6 +11,7 @@ mod pm2_daemon;
 mod pm2_look;
 mod port;
 pub mod require;
+mod resources;
 mod rivals;
 mod single_process;
 
@@ -31,6 +32,7 @@ pub const KINDS: &[&Kind] = &[
     &http::KIND,
     &file::KIND,
     &log_scan::KIND,
+    &resources::KIND,
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod cases;
+mod checks;
 mod engine;
 mod exec;
 mod harness;
