@@ -57,7 +57,8 @@ Follows: the lines that match `pattern` are counted; more than `max` is a no. Ti
 so that lines of one fault are one signature. With since = \"first-look\" only what is written after the first look counts, for \
 `stable_for`: application logs carry no times. A file that is rotated or cut meanwhile counts from its beginning, and that is \
 told. A file that may not be read, is no regular file or has grown by more than `tail` between two looks, a daemon that does not \
-answer, and an app whose logs go to /dev/null are unreadable, never quiet.
+answer, and an app that logs to nothing but /dev/null are unreadable, never quiet; of an app that keeps one of its two streams that \
+one is read.
 Would change: nothing.
 Undone: nothing to undo.",
     verdicts: &[

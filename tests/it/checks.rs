@@ -72,8 +72,11 @@ fn perform(op: &Op, shell: &str, home: &Path) -> Reply {
     Reply::Shell(ShellReply { exit: Exit::Code { code }, stdout, stderr, took: Duration::ZERO })
 }
 
+/// What happens between two looks.
+type Between<'a> = &'a [&'a dyn Fn()];
+
 /// Looks again and again, with `between` in between, and judges after the last one.
-fn looked(step: &dyn Step, shell: &str, home: &Path, between: &[&dyn Fn()]) -> Result<Verdict, Unreadable> {
+fn looked(step: &dyn Step, shell: &str, home: &Path, between: Between<'_>) -> Result<Verdict, Unreadable> {
     let target = target(home);
     let mut looks = Vec::new();
     for at in 0..=between.len() {
@@ -140,7 +143,7 @@ fn only_what_is_written_after_the_first_look_counts() {
     };
     let cut = || write(&log, b"EADDRINUSE again, and longer than all that was there before it was cut\n");
     let remove = || fs::remove_file(&log).expect("removed");
-    let cases: [(&[&dyn Fn()], &str); 5] = [
+    let cases: [(Between<'_>, &str); 5] = [
         (&[&quiet], "holds quiet: no new line of 6 B written to HOME/x.log in 6.0 s matches `EADDRINUSE`"),
         (
             &[&quiet, &again],
