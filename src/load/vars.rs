@@ -64,7 +64,8 @@ pub(super) fn predicate(message: &str) -> String {
     if message.starts_with('`') { format!("does not fit: {message}") } else { message.to_owned() }
 }
 
-fn name(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarName> {
+/// The name of something that reaches commands as an environment variable.
+pub(super) fn name(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarName> {
     let mut refuse = |message: String, help: Option<&str>| {
         let at = entry.key_span.clone();
         found.push(Diagnostic::error("E303", message).at(at, "").help_if(help.map(str::to_owned)));
