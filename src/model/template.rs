@@ -2,8 +2,6 @@
 //!
 //! A text that is exactly one placeholder takes the typed value; inside other text the value is inserted once and never
 //! read again. Shell text takes no placeholders at all: there the variables are environment variables.
-//!
-//! What a run learns of a host, `{{ steps.ID.NAME }}`, is filled in late: when the step is reached.
 
 use std::ops::Range;
 
@@ -17,8 +15,6 @@ pub const SHELL_KEYS: &[&str] = &["run", "unless", "undo", "remember"];
 const NESTING: &[&str] = &["until"];
 /// Filled in by the kind, later.
 const RESERVED: &str = "value";
-/// How the names begin that are filled in when a step is reached.
-const LATE: &str = "steps.";
 
 /// A placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +48,7 @@ enum Piece<'t> {
 }
 
 /// Whether what stands under these keys is shell text.
-pub fn is_shell(path: &[String]) -> bool {
+fn is_shell(path: &[String]) -> bool {
     match path {
         [key] => SHELL_KEYS.contains(&key.as_str()),
         [outer, key] => NESTING.contains(&outer.as_str()) && SHELL_KEYS.contains(&key.as_str()),
@@ -84,25 +80,8 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     found
 }
 
-/// Every placeholder of the fields of a step that is to be filled in by [`fill`].
+/// Every placeholder of the fields of a step that is to be filled in.
 pub fn placeholders(fields: &Map<String, Value>) -> Vec<Placeholder> {
-    let mut found = named(fields);
-    found.retain(|placeholder| !is_late(&placeholder.name));
-    found
-}
-
-/// Every placeholder of the fields of a step that is to be filled in by [`fill_late`].
-pub fn late(fields: &Map<String, Value>) -> Vec<Placeholder> {
-    let mut found = named(fields);
-    found.retain(|placeholder| is_late(&placeholder.name));
-    found
-}
-
-fn is_late(name: &str) -> bool {
-    name.starts_with(LATE)
-}
-
-fn named(fields: &Map<String, Value>) -> Vec<Placeholder> {
     let mut found = Vec::new();
     for (key, value) in fields {
         collect(value, &mut vec![key.clone()], &mut found);
@@ -142,25 +121,13 @@ fn collect(value: &Value, path: &mut Vec<String>, found: &mut Vec<Placeholder>) 
     }
 }
 
-/// Fills in the fields of a step. `lookup` knows the values, `names` lists them for suggestions. What is filled in late
-/// stays as it is written.
+/// Fills in the fields of a step. `lookup` knows the values, `names` lists them for suggestions.
 pub fn fill(
     fields: &Map<String, Value>,
     lookup: &dyn Fn(&str) -> Option<Value>,
     names: &[&str],
 ) -> Result<Map<String, Value>, Vec<TemplateError>> {
-    filled(fields, Filler { lookup, names, late: false, path: Vec::new(), errors: Vec::new() })
-}
-
-/// Fills in what [`fill`] has left: `lookup` knows the values of `steps.ID.NAME`.
-pub fn fill_late(
-    fields: &Map<String, Value>,
-    lookup: &dyn Fn(&str) -> Option<Value>,
-) -> Result<Map<String, Value>, Vec<TemplateError>> {
-    filled(fields, Filler { lookup, names: &[], late: true, path: Vec::new(), errors: Vec::new() })
-}
-
-fn filled(fields: &Map<String, Value>, mut filler: Filler<'_>) -> Result<Map<String, Value>, Vec<TemplateError>> {
+    let mut filler = Filler { lookup, names, path: Vec::new(), errors: Vec::new() };
     let mut filled = Map::new();
     for (key, value) in fields {
         filler.path.push(key.clone());
@@ -174,7 +141,6 @@ fn filled(fields: &Map<String, Value>, mut filler: Filler<'_>) -> Result<Map<Str
 struct Filler<'f> {
     lookup: &'f dyn Fn(&str) -> Option<Value>,
     names: &'f [&'f str],
-    late: bool,
     path: Vec<String>,
     errors: Vec<TemplateError>,
 }
@@ -186,7 +152,7 @@ impl Filler<'_> {
 
     fn value(&mut self, value: &Value) -> Value {
         if is_shell(&self.path) {
-            return if self.late { value.clone() } else { self.shell(value) };
+            return self.shell(value);
         }
         match value {
             Value::String(text) => self.text(text),
@@ -203,7 +169,7 @@ impl Filler<'_> {
                 let mut filled = Map::new();
                 for (key, item) in map {
                     self.path.push(key.clone());
-                    if key.contains("{{") && !self.late {
+                    if key.contains("{{") {
                         self.error(0..0, "a key takes no placeholder".to_owned(), None);
                     }
                     filled.insert(key.clone(), self.value(item));
@@ -218,7 +184,7 @@ impl Filler<'_> {
     fn text(&mut self, text: &str) -> Value {
         let pieces = pieces(text);
         if let [Piece::Name(name, at)] = pieces.as_slice()
-            && self.fills(name)
+            && *name != RESERVED
         {
             return self.named(name, at).unwrap_or(Value::Null);
         }
@@ -226,15 +192,13 @@ impl Filler<'_> {
         for piece in pieces {
             match piece {
                 Piece::Text(plain) => filled.push_str(plain),
-                Piece::Name(name, at) if !self.fills(name) => filled.push_str(&text[at]),
+                Piece::Name(RESERVED, at) => filled.push_str(&text[at]),
                 Piece::Name(name, at) => match self.named(name, &at) {
                     Some(Value::String(value)) => filled.push_str(&value),
                     Some(value @ (Value::Number(_) | Value::Bool(_))) => filled.push_str(&value.to_string()),
                     Some(_) => self.error(at, format!("`{name}` is a list: it cannot stand inside other text"), None),
                     None => {}
                 },
-                // told when it was filled in early
-                Piece::Broken(at) if self.late => filled.push_str(&text[at]),
                 Piece::Broken(at) => {
                     let hint = Some("write {{ name }}: there are no filters and no logic".to_owned());
                     self.error(at, "this placeholder is not a name".to_owned(), hint);
@@ -244,53 +208,17 @@ impl Filler<'_> {
         Value::String(filled)
     }
 
-    /// Whether a placeholder is filled in now.
-    fn fills(&self, name: &str) -> bool {
-        name != RESERVED && is_late(name) == self.late
-    }
-
     fn named(&mut self, name: &str, at: &Range<usize>) -> Option<Value> {
         let value = (self.lookup)(name);
-        match &value {
-            None if self.late => self.error(at.clone(), format!("`{name}` has no value"), None),
-            None => {
-                let hint = self.missing(name);
-                self.error(at.clone(), format!("there is no `{name}` here"), Some(hint));
-            }
-            // a value is never read as a template: what could be taken for one later is refused now
-            Some(value) if texts(value).into_iter().any(|text| self.read_again(text)) => {
-                self.error(
-                    at.clone(),
-                    format!("the value of `{name}` contains a placeholder, and values are not filled in"),
-                    None,
-                );
-                return None;
-            }
-            Some(_) => {}
+        if value.is_none() {
+            let hint = match near(name, self.names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if name.starts_with("host.vars.") => "set it in the inventory".to_owned(),
+                None => format!("declare it: [vars] {name} = {{ type = \"string\" }}"),
+            };
+            self.error(at.clone(), format!("there is no `{name}` here"), Some(hint));
         }
         value
-    }
-
-    fn read_again(&self, text: &str) -> bool {
-        match self.late {
-            true => text.contains("{{"),
-            false => pieces(text).iter().any(|piece| matches!(piece, Piece::Name(name, _) if is_late(name))),
-        }
-    }
-
-    fn missing(&self, name: &str) -> String {
-        if name.starts_with("facts.") {
-            return "facts stand in `when`; in fields there are variables, host.name, host.user, host.address, host.vars.NAME"
-                .to_owned();
-        }
-        match near(name, self.names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if name.starts_with("host.vars.") => "set it in the inventory".to_owned(),
-            None if name.contains('.') => {
-                "there is: host.name, host.user, host.address, host.vars.NAME, steps.ID.NAME".to_owned()
-            }
-            None => format!("declare it: [vars] {name} = {{ type = \"string\" }}"),
-        }
     }
 
     /// Shell text stays as it is, but a placeholder that names something of ours was meant to be filled in.
@@ -298,7 +226,7 @@ impl Filler<'_> {
         for text in texts(value) {
             for piece in pieces(text) {
                 if let Piece::Name(name, at) = piece
-                    && (is_late(name) || (self.lookup)(name).is_some())
+                    && (self.lookup)(name).is_some()
                 {
                     let plain = !name.contains('.');
                     let hint = plain.then(|| format!("write \"${name}\": variables arrive as environment variables"));
@@ -332,7 +260,7 @@ fn texts(value: &Value) -> Vec<&str> {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::{fill, fill_late, late, placeholders};
+    use super::{fill, placeholders};
 
     fn look(name: &str) -> Option<Value> {
         match name {
@@ -360,10 +288,12 @@ mod tests {
         let fields = json!({
             "a": "{{ port }}", "b": "{{port}}", "c": ":{{ port }}/{{ host.user }}", "d": {"e": ["{{ on }}", 1, "{{ list }}"]},
             "f": "x {{ on }}", "g": "?enabled={{ value }}", "h": "{{ value }}", "i": "{{ app }}!", "run": "docker ps -f '{{.Names}}'",
+            "until": {"port": "{{ port }}", "run": "docker ps -f '{{.Names}}'"}, "json": {"run": "{{ port }}"},
         });
         let want = json!({
             "a": 3000, "b": 3000, "c": ":3000/ec2-user", "d": {"e": [true, 1, ["x"]]},
             "f": "x true", "g": "?enabled={{ value }}", "h": "{{ value }}", "i": "a {{ port }} b!", "run": "docker ps -f '{{.Names}}'",
+            "until": {"port": 3000, "run": "docker ps -f '{{.Names}}'"}, "json": {"run": 3000},
         });
         assert_eq!(filled(fields), Ok(want));
     }
@@ -372,7 +302,7 @@ mod tests {
     fn what_cannot_be_filled_in_is_an_error_each() {
         let fields = json!({
             "a": "x {{ prot }}", "b": {"c": ["{{ zzz }}"]}, "d": "{{ port | upper }}", "e": "{{ port", "f": "x{{ list }}",
-            "run": "restart {{ port }}", "g": "{{ host.vars.x }}", "h": {"{{ port }}": 1},
+            "run": "restart {{ port }}", "g": "{{ host.vars.x }}", "h": {"{{ port }}": 1}, "until": {"run": "test {{ port }}"},
         });
         let want = [
             "a@2: there is no `prot` here (did you mean `port`?)",
@@ -383,73 +313,16 @@ mod tests {
             "g@0: there is no `host.vars.x` here (set it in the inventory)",
             "h.{{ port }}@0: a key takes no placeholder (-)",
             "run@8: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
+            "until.run@5: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
         ];
         assert_eq!(filled(fields), Err(want.map(str::to_owned).to_vec()));
     }
 
     #[test]
     fn placeholders_are_listed_with_their_path() {
-        let fields = json!({"a": "{{ port }}{{ value }}", "b": ["{{ x }}"], "run": "{{ port }}"});
+        let fields = json!({"a": "{{ port }}{{ value }}", "b": ["{{ x }}"], "run": "{{ port }}", "until": {"app": "{{ y }}", "run": "{{ x }}"}});
         let found = placeholders(fields.as_object().expect("a table"));
         let shown: Vec<String> = found.iter().map(|p| format!("{} {}", p.path.join("."), p.name)).collect();
-        assert_eq!(shown, ["a port", "b.0 x"]);
-    }
-
-    #[test]
-    fn what_a_run_learns_is_filled_in_late_and_once() {
-        let fields = json!({
-            "a": "{{ steps.build.sha }}", "b": "{{ port }}/{{ steps.build.sha }}", "c": {"d": ["{{ steps.count.n }}", "{{ value }}"]},
-            "run": "echo '{{.Names}}'",
-        });
-        let early = filled(fields).expect("it can be filled in");
-        let left = json!({
-            "a": "{{ steps.build.sha }}", "b": "3000/{{ steps.build.sha }}", "c": {"d": ["{{ steps.count.n }}", "{{ value }}"]},
-            "run": "echo '{{.Names}}'",
-        });
-        assert_eq!(early, left);
-        let early = early.as_object().expect("a table");
-        let names: Vec<String> = late(early).into_iter().map(|p| p.name).collect();
-        assert_eq!(names, ["steps.build.sha", "steps.build.sha", "steps.count.n"]);
-        let known = |name: &str| match name {
-            "steps.build.sha" => Some(json!("4f2a")),
-            "steps.count.n" => Some(json!(2)),
-            _ => None,
-        };
-        let want = json!({"a": "4f2a", "b": "3000/4f2a", "c": {"d": [2, "{{ value }}"]}, "run": "echo '{{.Names}}'"});
-        assert_eq!(fill_late(early, &known).map(Value::Object), Ok(want));
-        let errors = |lookup: &dyn Fn(&str) -> Option<Value>| {
-            let errors = fill_late(early, lookup).expect_err("it cannot be filled in");
-            errors.iter().map(|e| format!("{}@{}: {}", e.path.join("."), e.at.start, e.message)).collect::<Vec<_>>()
-        };
-        let none = [
-            "a@0: `steps.build.sha` has no value",
-            "b@5: `steps.build.sha` has no value",
-            "c.d.0@0: `steps.count.n` has no value",
-        ];
-        assert_eq!(errors(&|_| None), none);
-        let hostile = errors(&|name| Some(if name == "steps.count.n" { json!(2) } else { json!("{{ value }}") }));
-        let message = "the value of `steps.build.sha` contains a placeholder, and values are not filled in";
-        assert_eq!(hostile, [format!("a@0: {message}"), format!("b@5: {message}")]);
-    }
-
-    #[test]
-    fn a_value_cannot_bring_a_placeholder_in() {
-        let fields = json!({"a": "x{{ app }}", "run": "echo {{ steps.a.b }}", "u": "{{ facts.os }}", "h": "{{ host.port }}"});
-        let look = |name: &str| (name == "app").then(|| json!("{{ steps.other.secret }}"));
-        let map = fields.as_object().expect("a table");
-        let errors = fill(map, &look, &["app"]).expect_err("refused");
-        let told: Vec<(&str, Option<&str>)> = errors.iter().map(|e| (e.message.as_str(), e.hint.as_deref())).collect();
-        let facts = "facts stand in `when`; in fields there are variables, host.name, host.user, host.address, host.vars.NAME";
-        let there = "there is: host.name, host.user, host.address, host.vars.NAME, steps.ID.NAME";
-        let want = [
-            ("the value of `app` contains a placeholder, and values are not filled in", None),
-            ("shell text takes no placeholders, so `steps.a.b` cannot stand here", None),
-            ("there is no `facts.os` here", Some(facts)),
-            ("there is no `host.port` here", Some(there)),
-        ];
-        assert_eq!(told.len(), want.len());
-        for told in told {
-            assert!(want.contains(&told), "{told:?}");
-        }
+        assert_eq!(shown, ["a port", "b.0 x", "until.app y"]);
     }
 }
