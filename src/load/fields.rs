@@ -14,7 +14,7 @@ use crate::model::id::VarName;
 use crate::model::plan::Section;
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::step::Step;
-use crate::model::template::{Placeholder, fill, fill_late, late, placeholders};
+use crate::model::template::{Placeholder, TemplateError, fill, late, placeholders};
 use crate::steps::Kind;
 
 /// Keys that every step may have.
@@ -79,12 +79,15 @@ impl Frame<'_> {
         let mut fields = Map::new();
         for entry in table.rest() {
             if UNBUILT.contains(&entry.key.as_str()) && !own.contains(&entry.key.as_str()) {
-                found.push(unbuilt(&entry.key, entry.key_span.clone()));
+                let help =
+                    (entry.key == "idempotent").then(|| "write `unless`: it asks whether something is left to do".to_owned());
+                found.push(unbuilt(&entry.key, entry.key_span.clone()).help_if(help));
             } else {
                 fields.insert(entry.key.clone(), entry.node.value());
             }
         }
         let captures = if own.contains(&"capture") { captures(&fields) } else { Vec::new() };
+        self.collisions(&captures, place, found);
         let stand_ins = self.late(&fields, place, found);
         if let (Some(filled), Some(kind)) = (self.filled(&fields, &stand_ins, place, found), place.kind) {
             let vars: BTreeMap<String, Value> =
@@ -100,6 +103,23 @@ impl Frame<'_> {
         (fields, captures)
     }
 
+    /// Values reach later commands under their names, as variables and secrets do.
+    fn collisions(&self, captures: &[Captured], place: &Place<'_, '_>, found: &mut Vec<Diagnostic>) {
+        for captured in captures {
+            let what = if self.vars.iter().any(|var| var.name.as_str() == captured.name) {
+                "variable"
+            } else if self.secrets.places.contains_key(&captured.name) {
+                "secret"
+            } else {
+                continue;
+            };
+            let at = place.node.find(&["capture".to_owned(), captured.name.clone()], true).unwrap_or(place.node.span.clone());
+            let message = format!("`{}` is the name of a {what} as well", captured.name);
+            let help = "both reach commands as environment under their names: give one of them another";
+            found.push(Diagnostic::error("E303", message).at(at, "").help(help));
+        }
+    }
+
     fn filled(
         &self,
         fields: &Map<String, Value>,
@@ -107,11 +127,14 @@ impl Frame<'_> {
         place: &Place<'_, '_>,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Map<String, Value>> {
-        match fill(fields, &|name| self.lookup(name), &self.names()) {
-            // what has no stand-in was told
-            Ok(filled) => fill_late(&filled, &|name| stand_ins.get(name).cloned()).ok(),
+        let known = |name: &str| stand_ins.get(name).cloned().or_else(|| self.lookup(name));
+        match fill(fields, &known, &self.names()) {
+            Ok(filled) => Some(filled),
             Err(errors) => {
-                for error in errors {
+                let late = late(fields);
+                // what stands for nothing that a step before this one captures was told
+                let told = |error: &TemplateError| late.iter().any(|p| p.path == error.path && p.at == error.at);
+                for error in errors.into_iter().filter(|error| !told(error)) {
                     let at = find(place.node, &error.path, |node| self.source.inside(node, &error.at));
                     found.push(Diagnostic::error("E301", error.message).at(at, "").help_if(error.hint));
                 }
@@ -142,7 +165,7 @@ impl Frame<'_> {
             _ => return Err((format!("there is no `{name}`"), Some("write {{ steps.ID.NAME }}".to_owned()))),
         };
         if placeholder.path.first().is_some_and(|key| key == "capture") {
-            return Err(("what a step captures is not named by what another one did".to_owned(), None));
+            return Err(("`capture` takes nothing that another step has captured".to_owned(), None));
         }
         let named: Vec<&Read<'_>> =
             before.iter().filter(|step| matches!(step.decl.section, Section::Precheck | Section::Step)).collect();
@@ -191,8 +214,8 @@ impl Frame<'_> {
 
     /// The fields whose values are known only for a host, or when the step is reached.
     fn uncertain(&self, fields: &Map<String, Value>) -> BTreeSet<String> {
-        let early = placeholders(fields).into_iter().filter(|placeholder| !self.is_certain(&placeholder.name));
-        early.chain(late(fields)).filter_map(|placeholder| placeholder.path.into_iter().next()).collect()
+        let open = placeholders(fields).into_iter().filter(|placeholder| !self.is_certain(&placeholder.name));
+        open.filter_map(|placeholder| placeholder.path.into_iter().next()).collect()
     }
 
     fn tell(

@@ -2,7 +2,7 @@
 //!
 //! The files are gathered first, as a tree that ends; then their entries are read as if they stood where they are used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -31,6 +31,8 @@ const MAX_FILES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Groups {
     list: Vec<Group>,
+    /// Where names stand that are not followed: that was told.
+    refused: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
@@ -45,9 +47,17 @@ impl Groups {
     /// Reads every file that is named from `root` on.
     pub(super) fn gather(root: &Node, source: &Source, reader: Reader<'_>, found: &mut Vec<Diagnostic>) -> Self {
         let dir = source.path.parent().map_or_else(PathBuf::new, Path::to_owned);
-        let mut gatherer = Gatherer { dir, reader, list: Vec::new(), next: source.end() + 1, trail: Vec::new(), found };
+        let mut gatherer = Gatherer {
+            dir,
+            reader,
+            list: Vec::new(),
+            next: source.end() + 1,
+            trail: Vec::new(),
+            refused: BTreeSet::new(),
+            found,
+        };
         gatherer.visit(root);
-        Self { list: gatherer.list }
+        Self { list: gatherer.list, refused: gatherer.refused }
     }
 
     /// The pages that places are on: the runbook's and those of the files.
@@ -60,11 +70,6 @@ impl Groups {
         let texts: Vec<&Source> = self.list.iter().filter_map(|group| group.read.as_ref().map(|(text, _)| text)).collect();
         digest(&[&[source], texts.as_slice()].concat())
     }
-
-    /// What stands in the files, but for their steps.
-    pub(super) fn shelves(&self, found: &mut Vec<Diagnostic>) -> Vec<Shelf<'_>> {
-        self.list.iter().filter_map(|group| shelf(group, found)).collect()
-    }
 }
 
 struct Gatherer<'g> {
@@ -75,6 +80,7 @@ struct Gatherer<'g> {
     next: usize,
     /// The files that led here, each with the place that names it.
     trail: Vec<(String, Range<usize>)>,
+    refused: BTreeSet<usize>,
     found: &'g mut Vec<Diagnostic>,
 }
 
@@ -83,6 +89,7 @@ impl Gatherer<'_> {
         for (name, at) in uses(root) {
             if let Some(refused) = self.refused(name, &at) {
                 self.found.push(refused);
+                self.refused.insert(at.start);
             } else if !self.list.iter().any(|group| group.name == name) {
                 self.read(name, at);
             }
@@ -209,7 +216,8 @@ impl<'g> Shelf<'g> {
 /// Reads the entries of sections, and of the groups that they take in.
 #[derive(Debug)]
 pub(super) struct Taker<'n> {
-    /// The groups there are.
+    groups: &'n Groups,
+    /// What stands in the files that are taken in.
     pub(super) shelves: Vec<Shelf<'n>>,
     /// The steps so far, in order.
     pub(super) steps: Vec<Read<'n>>,
@@ -218,8 +226,9 @@ pub(super) struct Taker<'n> {
 }
 
 impl<'n> Taker<'n> {
-    pub(super) fn new(shelves: Vec<Shelf<'n>>) -> Self {
-        Self { shelves, steps: Vec::new(), taken: BTreeMap::new() }
+    pub(super) fn new(groups: &'n Groups, found: &mut Vec<Diagnostic>) -> Self {
+        let shelves = groups.list.iter().filter_map(|group| shelf(group, found)).collect();
+        Self { groups, shelves, steps: Vec::new(), taken: BTreeMap::new() }
     }
 
     /// Reads the entries of one section.
@@ -242,6 +251,9 @@ impl<'n> Taker<'n> {
         let with = table.entries("with", found).unwrap_or_default();
         table.finish(found);
         // a name that leads nowhere was told when the files were gathered
+        if self.groups.refused.contains(&at.start) {
+            return;
+        }
         let Some(shelf) = self.shelves.iter().find(|shelf| Some(shelf.name) == name) else { return };
         let word = section.word();
         let entries = shelf.section(section);

@@ -109,7 +109,7 @@ fn unverified(steps: &[Read<'_>], found: &mut Vec<Diagnostic>) {
 }
 
 fn unused(steps: &[Read<'_>], secrets: &Secrets, found: &mut Vec<Diagnostic>) {
-    for (name, at) in &secrets.places {
+    for (name, at) in secrets.places.iter().filter(|(name, _)| secrets.sources.contains_key(*name)) {
         if !steps.iter().any(|step| step.decl.secrets.iter().any(|used| used == name)) {
             let message = format!("no step uses the secret `{}`", name.escape_debug());
             let help = format!("name it in a step: secrets = [\"{}\"]", name.escape_debug());

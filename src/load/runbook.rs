@@ -109,7 +109,7 @@ impl Loader<'_> {
         let rollout = rollout(&mut table, self.found);
         let phases = phases(&mut table, self.found);
         let frame = Rc::new(Frame::of_runbook(self.source, self.kinds, vars.clone(), &phases, &secrets));
-        let mut taker = Taker::new(groups.shelves(self.found));
+        let mut taker = Taker::new(groups, self.found);
         for (key, section) in SECTIONS {
             let entries = table.tables(key, self.found);
             taker.entries(&entries, section, &frame, self.found);

@@ -57,7 +57,8 @@ fn place(entry: &Entry, source: &Source, found: &mut Vec<Diagnostic>) -> Option<
     let file = text("file", &mut table, found).map(|path| SecretSource::File(beside(path, source)));
     let command = command(&mut table, found);
     let written = ["env", "file", "command"].into_iter().filter(|key| table.has(key)).count();
-    if written != 1 {
+    // a key that is none is told by itself
+    if written > 1 || (written == 0 && table.rest().next().is_none()) {
         let message = format!("`{}` must say one place where it is", entry.key.escape_debug());
         let help = "one of: { env = \"NAME\" }, { file = \"PATH\" }, { command = [\"PROGRAM\", \"ARGUMENT\"] }";
         found.push(Diagnostic::error("E204", message).at(entry.key_span.clone(), "").help(help));

@@ -1,5 +1,7 @@
 //! Files in, values or positioned errors out; and plans made from them.
 
+mod language;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +16,12 @@ use runbook::model::id::HostName;
 use runbook::model::inventory::Inventory;
 use runbook::model::op::Op;
 use runbook::model::outcome::Risk;
-use runbook::model::own_vars::own_values;
-use runbook::model::plan::{Backoff, BatchSize, Confirmation, Order, Plan, Retry, Scope, SecretSource, Section};
+use runbook::model::plan::{BatchSize, Confirmation, Plan, Scope, Section};
 use runbook::model::runbook::Runbook;
 use runbook::model::selector::Selector;
 use runbook::model::step::{Evidence, Step, Target, Unreadable, Verdict};
 use runbook::plan::build::{Kinds, PlanError, Request, build};
+use runbook::plan::select::Selection;
 use runbook::steps::{ANYWHERE, Class, Key, Kind, ON_HOSTS, Parsed};
 use serde_json::{Map, Value, json};
 
@@ -115,7 +117,7 @@ static CONFIRM: Kind = Kind {
 static LATER: Kind = Kind { runs: false, ..fake("later", Class::Action, Risk::Restarts, &[key("app")], act) };
 static FAKES: [&Kind; 6] = [&LOOK, &ACT, &RUN, &REQUIRE, &CONFIRM, &LATER];
 
-const KINDS: Kinds = Kinds { risk: fake_risk, check: fake_check };
+const KINDS: Kinds = Kinds { risk: fake_risk, runs: |_| true, check: fake_check };
 
 fn fake_risk(name: &str) -> Option<Risk> {
     FAKES.iter().find(|kind| kind.name == name).map(|kind| kind.risk)
@@ -344,6 +346,8 @@ fn planned_as_is(inventory: &str, selector: &str, sets: &[(&str, &str)], text: &
         sets: sets.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
         batches: None,
         max_failures: None,
+        on_failure: None,
+        selection: Selection::default(),
     };
     build(&request, &KINDS)
 }
@@ -471,207 +475,12 @@ fn flags_take_the_place_of_the_rollout() {
         sets: Vec::new(),
         batches,
         max_failures: Some(BatchSize::Count(2)),
+        on_failure: None,
+        selection: Selection::default(),
     };
     let plan = build(&request, &KINDS).expect("a plan");
     assert_eq!(plan.batches, [vec![0, 1, 2], vec![3, 4]]);
     assert_eq!(plan.rollout.max_failures, BatchSize::Count(2));
     let none = BTreeMap::<String, Value>::new();
     assert_eq!(plan.lanes[0].vars, none);
-}
-
-const WHOLE: &str = r#"
-[vars]
-app = { type = "string", default = "proxy" }
-[secrets]
-token = { env = "TOKEN" }
-key = { file = "keys/key" }
-home = { file = "~/.key" }
-vault = { command = ["vault", "read", ""] }
-[rollout]
-order = "az-spread"
-max_out = "25%"
-max_failures = "10%"
-[[precheck]]
-id = "built"
-kind = "require"
-run = "cat build"
-capture = { sha = { from = "stdout:trim", pattern = "[0-9a-f]{40}" }, port = { from = "stdout:line:2", type = "port" } }
-retry = { times = 3, delay = "2s", backoff = "double" }
-tags = ["slow"]
-[[step]]
-id = "gate"
-kind = "confirm"
-ask = "go?"
-[[step]]
-id = "each"
-kind = "confirm"
-ask = "go?"
-each = true
-[[step]]
-id = "deploy"
-kind = "run"
-run = "deploy"
-scope = "once"
-become = "deploy"
-secrets = ["vault", "token"]
-retry = { times = 1 }
-when = "steps.built.port > 1000"
-[[verify]]
-id = "held"
-kind = "look"
-port = "{{ steps.built.port }}"
-app = "{{ app }}-{{ steps.built.sha }}"
-stable_for = "20s"
-timeout = "30s"
-[[verify]]
-id = "named"
-kind = "require"
-run = "true"
-secrets = ["key", "home"]
-[[signature]]
-name = "the port is taken"
-kind = "look"
-port = 3000
-"#;
-
-#[test]
-fn every_key_of_the_language_is_kept() {
-    let path = PathBuf::from("etc/whole.toml");
-    let text = format!("name = \"whole\"\ntitle = \"t\"{WHOLE}");
-    let source = source::decode(&path, text.into_bytes()).expect("a text");
-    let (runbook, warnings) = loader::from_source(&source, &FAKES);
-    let runbook = runbook.unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!(warnings.lines(), "");
-    let rollout = &runbook.rollout;
-    assert_eq!((rollout.order, rollout.max_out), (Order::AzSpread, Some(BatchSize::Percent(25))));
-    assert_eq!(rollout.max_failures, BatchSize::Percent(10));
-    let secrets: Vec<(&str, &SecretSource)> = runbook.secrets.iter().map(|(name, place)| (name.as_str(), place)).collect();
-    let want = [
-        ("home", SecretSource::File(PathBuf::from("~/.key"))),
-        ("key", SecretSource::File(PathBuf::from("etc/keys/key"))),
-        ("token", SecretSource::Env("TOKEN".to_owned())),
-        ("vault", SecretSource::Command(["vault", "read", ""].map(str::to_owned).to_vec())),
-    ];
-    assert_eq!(secrets, want.iter().map(|(name, place)| (*name, place)).collect::<Vec<_>>());
-    let scopes: Vec<(&str, Scope)> = runbook.steps.iter().map(|step| (step.id.as_str(), step.scope)).collect();
-    let want = [
-        ("built", Scope::EachHost),
-        ("gate", Scope::Controller),
-        ("each", Scope::EachHost),
-        ("deploy", Scope::Once),
-        ("held", Scope::EachHost),
-        ("named", Scope::EachHost),
-    ];
-    assert_eq!(scopes, want);
-    let retry = |times, secs, backoff| Some(Retry { times, delay: Duration::from_secs(secs), backoff });
-    let [built, deploy] = [&runbook.steps[0], &runbook.steps[3]];
-    assert_eq!((built.retry, &built.tags), (retry(3, 2, Backoff::Double), &vec!["slow".to_owned()]));
-    assert_eq!((deploy.retry, deploy.acts_as.as_deref()), (retry(1, 1, Backoff::Fixed), Some("deploy")));
-    assert_eq!(deploy.secrets, ["vault", "token"]);
-    assert_eq!(runbook.steps[4].fields["app"], json!("{{ app }}-{{ steps.built.sha }}"));
-    let [signature] = runbook.signatures.as_slice() else { panic!("one signature: {:?}", runbook.signatures) };
-    assert_eq!((signature.name.as_deref(), signature.kind.as_str()), (Some("the port is taken"), "look"));
-}
-
-const USES: &str = r#"
-[vars]
-app = { type = "string", default = "proxy" }
-port = { type = "port" }
-[[phase]]
-name = "one"
-[[precheck]]
-use = "lib/port"
-with = { number = "{{ port }}" }
-[[step]]
-use = "lib/restart"
-phase = "one"
-with = { name = "{{ app }}-{{ host.user }}" }
-[[step]]
-id = "last"
-kind = "act"
-app = "{{ app }}"
-when = "steps.free.verdict == 'free'"
-[[verify]]
-use = "lib/port"
-"#;
-
-/// The files that `USES` takes steps from.
-fn shelf(path: &Path) -> Result<Source, Diagnostics> {
-    let text = match path.to_str() {
-        Some("etc/lib/port.toml") => {
-            "[vars]\nnumber = { type = \"port\", default = 1 }\n\
-             [[precheck]]\nid = \"free\"\nkind = \"look\"\nport = \"{{ number }}\"\n\
-             [[verify]]\nid = \"held\"\nkind = \"look\"\nport = \"{{ number }}\"\n"
-        }
-        Some("etc/lib/restart.toml") => {
-            "title = \"restart\"\n[vars]\nname = { type = \"string\", pattern = \"[a-z-]+\" }\nhard = { default = true }\n\
-             [[step]]\nid = \"restart\"\nkind = \"act\"\napp = \"{{ name }}\"\nhard = \"{{ hard }}\"\nwhen = \"hard\"\n\
-             [[step]]\nuse = \"lib/deep/save\"\nwith = { file = \"/srv/{{ name }}\" }\n"
-        }
-        Some("etc/lib/deep/save.toml") => {
-            "[vars]\nfile = { type = \"path\" }\n[[step]]\nid = \"save\"\nphase = \"one\"\nkind = \"act\"\napp = \"{{ file }}\"\n"
-        }
-        _ => return source::read(path),
-    };
-    source::decode(path, text.as_bytes().to_vec())
-}
-
-#[test]
-fn the_steps_of_other_files_stand_where_they_are_used() {
-    let read = |text: &str, reader: source::Reader<'_>| {
-        let path = PathBuf::from("etc/uses.toml");
-        let source = source::decode(&path, format!("name = \"uses\"\ntitle = \"t\"{text}").into_bytes()).expect("a text");
-        loader::from_sources(&source, &FAKES, reader).0.unwrap_or_else(|errors| panic!("{errors}"))
-    };
-    let runbook = read(USES, &shelf);
-    let steps: Vec<(&str, Section, Option<&str>)> =
-        runbook.steps.iter().map(|step| (step.id.as_str(), step.section, step.phase.as_deref())).collect();
-    let want = [
-        ("free", Section::Precheck, None),
-        ("restart", Section::Step, Some("one")),
-        ("save", Section::Step, Some("one")),
-        ("last", Section::Step, None),
-        ("held", Section::Verify, None),
-    ];
-    assert_eq!(steps, want);
-    let vars = BTreeMap::from([("app".to_owned(), json!("web")), ("port".to_owned(), json!(8080))]);
-    let host = |name: &str| (name == "host.user").then(|| json!("app"));
-    let own: Vec<Value> = runbook
-        .steps
-        .iter()
-        .map(|step| serde_json::to_value(own_values(&step.own_vars, &vars, &host).expect("values")).expect("JSON"))
-        .collect();
-    let runbooks_own = json!({"app": "web", "port": 8080});
-    let restart = json!({"name": "web-app", "hard": true});
-    assert_eq!(own, [json!({"number": 8080}), restart, json!({"file": "/srv/web-app"}), runbooks_own, json!({"number": 1})]);
-    let changed = |path: &Path| {
-        let source = shelf(path)?;
-        source::decode(path, source.text.replace("id = \"save\"", "id = \"saves\"").into_bytes())
-    };
-    assert_ne!(read(USES, &changed).sha256, runbook.sha256, "another text of a file that is taken in is another runbook");
-    let alone = step("look", "port = 1");
-    let text = format!("name = \"uses\"\ntitle = \"t\"\n{alone}");
-    let own = source::decode(Path::new("x"), text.into_bytes()).expect("a text").sha256;
-    assert_eq!(read(&format!("\n{alone}"), &shelf).sha256, own, "without one it is the file's own");
-}
-
-#[test]
-fn files_are_taken_in_with_the_same_care_as_runbooks() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let lib = dir.path().join("lib");
-    fs::create_dir(&lib).expect("a folder");
-    let runbook = dir.path().join("uses.toml");
-    fs::write(&runbook, "name = \"uses\"\ntitle = \"t\"\n[[step]]\nuse = \"lib/x\"\n").expect("written");
-    let made = std::process::Command::new("mkfifo").arg(lib.join("x.toml")).status().expect("mkfifo runs");
-    assert!(made.success());
-    let why = || {
-        let errors = loader::load(&runbook).expect_err("refused");
-        errors.lines().replace(&dir.path().display().to_string(), "DIR")
-    };
-    assert_eq!(why(), "DIR/uses.toml:4:7: error[E315]: cannot read DIR/lib/x.toml: it is no regular file\n");
-    fs::remove_file(lib.join("x.toml")).expect("removed");
-    fs::write(lib.join("x.toml"), vec![b'#'; (1 << 20) + 1]).expect("written");
-    assert_eq!(why(), "DIR/uses.toml:4:7: error[E315]: cannot read DIR/lib/x.toml: it is larger than 1024 KiB\n");
-    fs::write(lib.join("x.toml"), b"a = \"\xff\"\n").expect("written");
-    assert_eq!(why(), "DIR/lib/x.toml:1:6: error[E102]: the byte 0xff is not UTF-8; taken in here: DIR/uses.toml:4:7\n");
 }
