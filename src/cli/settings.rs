@@ -66,7 +66,11 @@ impl Settings {
             verbose: global.verbose,
             person: matches!(global.progress, Progress::Bar)
                 || (stdout_terminal && !quiet_place && global.progress != Progress::Lines),
-            columns: crossterm::terminal::size().ok().filter(|_| stdout_terminal).map(|(columns, _)| usize::from(columns)),
+            // asked where there is none, the library would start `tput` to find out
+            columns: stdout_terminal
+                .then(crossterm::terminal::size)
+                .and_then(Result::ok)
+                .map(|(columns, _)| usize::from(columns)),
             can_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             stdout_terminal,
         })

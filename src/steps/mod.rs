@@ -1,16 +1,25 @@
 //! The kinds of steps: one file each, one line here each.
 
+pub mod capture;
 pub mod command;
+mod confirm;
 pub mod exec;
+mod file;
+mod free_port;
 pub mod http;
 pub mod kill_switch;
+mod log_scan;
 mod pm2;
 mod pm2_daemon;
 mod pm2_look;
 mod port;
 pub mod require;
+mod resources;
 mod rivals;
 mod single_process;
+mod target;
+mod target_health;
+pub mod wait;
 
 use std::sync::Arc;
 
@@ -27,10 +36,18 @@ pub const KINDS: &[&Kind] = &[
     &port::KIND,
     &single_process::KIND,
     &http::KIND,
+    &target_health::KIND,
+    &file::KIND,
+    &log_scan::KIND,
+    &resources::KIND,
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,
+    &free_port::KIND,
     &kill_switch::KIND,
+    &target::KIND,
+    &confirm::KIND,
+    &wait::KIND,
 ];
 
 /// A kind of step: its name, its reference, its reader.

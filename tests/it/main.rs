@@ -3,10 +3,14 @@
 #![allow(unreachable_pub)]
 
 mod architecture;
+mod bad_input;
 mod cases;
+mod checks;
 mod engine;
 mod exec;
+mod free_port;
 mod harness;
+mod hosts;
 mod journal;
 mod lab;
 mod language;
@@ -16,3 +20,4 @@ mod pm2_cases;
 mod report;
 mod rollout;
 mod ssh;
+mod waits;
