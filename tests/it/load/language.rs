@@ -263,3 +263,95 @@ fn files_are_taken_in_with_the_same_care_as_runbooks() {
     fs::write(lib.join("x.toml"), b"a = \"\xff\"\n").expect("written");
     assert_eq!(why(), "DIR/lib/x.toml:1:6: error[E102]: the byte 0xff is not UTF-8; taken in here: DIR/uses.toml:4:7\n");
 }
+
+const REAL: &str = r#"
+[vars]
+app = { type = "string", default = "shop" }
+port = { type = "port", default = 8080 }
+[secrets]
+token = { env = "DEPLOY_TOKEN" }
+[[precheck]]
+id = "fits"
+kind = "target-health"
+group = "front"
+healthy_others = "min_healthy"
+[[precheck]]
+id = "dir"
+kind = "file"
+path = "/srv/shop"
+type = "directory"
+readable_by = "{{ host.user }}"
+[[precheck]]
+id = "space"
+kind = "resources"
+disk_free = { "/" = "1GiB" }
+[[precheck]]
+id = "built"
+kind = "require"
+run = "cat /srv/shop/build"
+capture = { port = { from = "stdout:line:2", type = "port" } }
+[[step]]
+id = "sure"
+kind = "confirm"
+ask = "take it out?"
+[[step]]
+id = "out"
+kind = "target"
+group = "front"
+to = "deregistered"
+close = "when-verified"
+[[step]]
+id = "ship"
+kind = "exec"
+run = "deploy \"$app\""
+become = "deploy"
+secrets = ["token"]
+[[step]]
+id = "settle"
+kind = "wait"
+until = { kind = "port", port = "{{ steps.built.port }}", app = "{{ app }}" }
+timeout = "2m"
+[[step]]
+id = "lost"
+kind = "free-port"
+port = "{{ port }}"
+keep = { pm2 = "{{ app }}" }
+when = "steps.fits.outcome == 'ok'"
+[[verify]]
+id = "quiet"
+kind = "log-scan"
+pm2 = "{{ app }}"
+pattern = "EADDRINUSE"
+since = "first-look"
+[[signature]]
+kind = "log-scan"
+pm2 = "{{ app }}"
+pattern = "EADDRINUSE"
+"#;
+
+#[test]
+fn the_kinds_there_are_take_the_whole_language() {
+    let told = |from: &str, to: &str| {
+        assert!(REAL.contains(from), "{from}");
+        let text = format!("name = \"real\"\ntitle = \"t\"{}", REAL.replace("port = { from", "at = { from").replace(from, to));
+        let text = text.replace("steps.built.port", "steps.built.at");
+        let source = source::decode(Path::new("real.toml"), text.into_bytes()).expect("a text");
+        let (runbook, warnings) = loader::from_source(&source, runbook::steps::KINDS);
+        let shown = |list: &Diagnostics| list.list.iter().map(|d| format!("{} {}", d.code, d.message)).collect::<Vec<_>>();
+        (runbook.err().map(|errors| shown(&errors)).unwrap_or_default(), shown(&warnings))
+    };
+    let later = |kind: &str| format!("W314 `{kind}` is checked by this version and not run");
+    assert_eq!(told("ask", "ask"), (Vec::new(), vec![later("target-health"), later("target")]));
+    let errors = |from: &str, to: &str| told(from, to).0;
+    let late = "until = { kind = \"port\", port = \"{{ steps.built.port }}\", app = \"{{ app }}\" }";
+    assert_eq!(errors(late, "for = \"3m\""), ["E319 `for` must be shorter than the timeout of the step"]);
+    let here = format!("scope = \"controller\"\n{late}");
+    assert_eq!(errors(late, &here), ["E318 `port` cannot have scope = \"controller\""], "as the check that it asks");
+    let user = errors("to = \"deregistered\"", "to = \"deregistered\"\nbecome = \"root\"");
+    assert_eq!(user, ["E318 `target` cannot become another user: not all that it does is a command"]);
+    let placed = errors(
+        "[[verify]]\nid = \"quiet\"",
+        "[[verify]]\nid = \"again\"\nkind = \"wait\"\nfor = \"1s\"\n[[verify]]\nid = \"quiet\"",
+    );
+    assert_eq!(placed, ["E307 `wait` waits, so it cannot stand in [[verify]]"]);
+}
