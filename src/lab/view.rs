@@ -64,7 +64,7 @@ pub(crate) fn build(spec: &HostSpec) -> Result<(), LabError> {
     let name = name(spec.number);
     let root = fleet.dir.join("mnt").join(&name);
     make(&root)?;
-    tmpfs(&root, &source(&fleet.id, Some(&name)), "size=32m,mode=755")?;
+    tmpfs(&root, &source(&fleet.id, Some(&name)), "size=256m,mode=755")?;
     for dir in
         ["usr", "etc", "proc", "sys", "dev", "tmp", "run", "home", "opt/pm2", "opt/node", "var/tmp", "var/log", "root", "old"]
     {
@@ -138,7 +138,7 @@ fn kernel(root: &Path) -> Result<(), LabError> {
     let sshd = root.join("run/sshd");
     make(&sshd)?;
     fs::set_permissions(&sshd, fs::Permissions::from_mode(0o755)).doing(|| "set the mode of /run/sshd".to_owned())?;
-    tmpfs(&root.join("tmp"), "tmp", "size=64m,mode=1777")?;
+    tmpfs(&root.join("tmp"), "tmp", "size=256m,mode=1777")?;
     fs::set_permissions(root.join("var/tmp"), fs::Permissions::from_mode(0o1777)).doing(|| "open /var/tmp".to_owned())
 }
 

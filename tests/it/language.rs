@@ -212,3 +212,13 @@ async fn a_long_run_says_that_it_is_alive() {
     let beats = run.world.events().iter().filter(|event| matches!(event.kind, EventKind::Heartbeat { .. })).count();
     assert_eq!(beats, 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_of_a_group_reads_the_variables_of_the_group() {
+    let mut step = work(1, "work");
+    step.when = Some("hard".to_owned());
+    step.own_vars = Some([("hard".to_owned(), json!(true))].into());
+    let run = Run::new(vec![("a", Machine::default())], vec![step, proof(2)]);
+    run.ends().await;
+    assert_eq!(run.world.ledger(), ["a: work"]);
+}

@@ -19,11 +19,11 @@ impl<W: World> Lane<W> {
         match &unit.when {
             None => Truth::Known(true),
             // an answer that cannot be had is not known, and says why
-            Some(when) => when.judge(&|path| self.lookup(path)).unwrap_or_else(|error| Truth::NotKnown(error.message)),
+            Some(when) => when.judge(&|path| self.lookup(path, unit)).unwrap_or_else(|error| Truth::NotKnown(error.message)),
         }
     }
 
-    fn lookup(&self, path: &[&str]) -> Lookup {
+    fn lookup(&self, path: &[&str], unit: &Unit) -> Lookup {
         let text = |text: &str| Lookup::Value(Value::String(text.to_owned()));
         let list = |list: &[String]| Lookup::Value(Value::from(list.to_vec()));
         match path {
@@ -41,7 +41,11 @@ impl<W: World> Lane<W> {
                 (None, _) => Lookup::NotKnown,
             },
             ["steps", step, what] => self.lookup_step(step, what),
-            [name] => self.vars.get(*name).cloned().map_or(Lookup::Absent, Lookup::Value),
+            // a group of steps taken in by `use` has variables of its own
+            [name] => {
+                let vars = unit.spec.own_vars.as_ref().unwrap_or(&self.vars);
+                vars.get(*name).cloned().map_or(Lookup::Absent, Lookup::Value)
+            }
             _ => Lookup::Absent,
         }
     }
@@ -78,7 +82,7 @@ impl<W: World> Lane<W> {
         }
         let mut spec = unit.spec.clone();
         if spec.late {
-            let lookup = |name: &str| match self.lookup(&name.split('.').collect::<Vec<_>>()) {
+            let lookup = |name: &str| match self.lookup(&name.split('.').collect::<Vec<_>>(), unit) {
                 Lookup::Value(value) => Some(value),
                 _ => None,
             };
