@@ -125,7 +125,7 @@ pub(crate) type Active = BTreeMap<String, BTreeSet<String>>;
 pub fn fault(dir: &Path, wanted: &str, hosts: &str, undo: bool, say: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     let fault = ALL.into_iter().find(|fault| fault.name == wanted).ok_or_else(|| LabError::Invalid {
         what: format!("there is no fault `{}`", wanted.escape_debug()),
-        hint: "runbook lab fault --help lists them".to_owned(),
+        hint: "runbook lab fault --help".to_owned(),
     })?;
     let place = Place::new(dir)?;
     let down = || LabError::Down(place.dir().to_path_buf());
