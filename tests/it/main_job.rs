@@ -9,6 +9,7 @@ mod dry_run;
 mod ends;
 mod left_open;
 mod lookalikes;
+mod orphan;
 mod poller;
 mod repair;
 mod runs;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use regex::Regex;
 
 use crate::harness::lab::Lab;
-use crate::main_job::runs::{SHORT, assert_exit, end_line, impatient, newest, stdout};
+use crate::main_job::runs::{SHORT, assert_exit, end_line, impatient, newest, shipped, stdout};
 use crate::main_job::snapshot::Snapshot;
 
 /// What looks like a conflict, and what the checks say of it.
@@ -37,9 +37,13 @@ const TIME_WAIT: LookAlike = LookAlike {
     single: r"proxy-service \(pid \d+\) holds :3000, 0 restarts",
 };
 
-fn restart_loop(lab: &Lab) -> Command {
-    let mut command = lab.runbook(&["run", "restart-loop", "--hosts", "all"]);
-    command.args(SHORT).arg("--runbooks").arg(impatient(lab));
+/// What could be run there by whoever takes it for a conflict.
+const RUNBOOKS: [&str; 2] = ["port-conflict", "restart-loop"];
+
+fn run(lab: &Lab, runbook: &str) -> Command {
+    let mut command = lab.runbook(&["run", runbook, "--hosts", "all"]);
+    let runbooks = if runbook == "restart-loop" { impatient(lab) } else { shipped() };
+    command.args(SHORT).arg("--runbooks").arg(runbooks);
     command
 }
 
@@ -58,12 +62,13 @@ fn assert_named(lab: &Lab, out: &Output, hosts: &[(&str, LookAlike)]) {
         };
         told("owner", &format!(r"\[owned\] {}", seen.owner));
         told("loop", &format!(r"\[single\] {}", seen.single));
-        told("duplicates", r"\[clean\] no entry fights with proxy-service");
+        told("held", &format!(r"\[owned\] {}", seen.owner));
+        told("one-process", &format!(r"\[single\] steady for .* s: {}", seen.single));
         assert!(!timeline.contains(" OPEN"), "{timeline}");
     }
 }
 
-/// Previews and runs it, with leave to change what it likes.
+/// Previews and runs each of them, with leave to change what it likes.
 fn nothing_is_done(hosts: &[(&str, LookAlike)]) {
     let lab = Lab::up(u16::try_from(hosts.len()).unwrap());
     for (host, seen) in hosts {
@@ -72,11 +77,13 @@ fn nothing_is_done(hosts: &[(&str, LookAlike)]) {
     let before: Vec<Snapshot> = hosts.iter().map(|(host, _)| Snapshot::take(&lab, host)).collect();
     assert!(before.iter().all(|one| one.listeners.iter().any(|line| line.contains(":3000 "))), "{before:#?}");
 
-    let dry = restart_loop(&lab).arg("--dry-run").output().unwrap();
-    assert_named(&lab, &dry, hosts);
-    let leave = format!("restart-loop {}", hosts.len());
-    let run = restart_loop(&lab).args(["--confirm", &leave]).output().unwrap();
-    assert_named(&lab, &run, hosts);
+    for runbook in RUNBOOKS {
+        let dry = run(&lab, runbook).arg("--dry-run").output().unwrap();
+        assert_named(&lab, &dry, hosts);
+        let leave = format!("{runbook} {}", hosts.len());
+        let done = run(&lab, runbook).args(["--confirm", &leave]).output().unwrap();
+        assert_named(&lab, &done, hosts);
+    }
     for ((host, _), before) in hosts.iter().zip(before) {
         assert_eq!(Snapshot::take(&lab, host), before, "{host}");
     }
