@@ -14,6 +14,7 @@ const buildFile = path.join(__dirname, 'build', 'BUILD_ID');
 const buildId = fs.existsSync(buildFile) ? fs.readFileSync(buildFile, 'utf8').trim() : null;
 
 let enabled = true; // the emergency switch: in memory, back to on after a restart
+const isStuck = process.env.KILL_SWITCH === 'stuck'; // it says yes to every change and makes none
 const activeOffers = 12;
 
 function json(response, status, body) {
@@ -26,9 +27,11 @@ function toggle(url, response) {
   if (wanted !== 'true' && wanted !== 'false') {
     return json(response, 400, { error: 'enabled must be true or false' });
   }
-  enabled = wanted === 'true';
-  console.log(`emergency toggle: enabled=${enabled}`);
-  return json(response, 200, { success: true, enabled });
+  console.log(`emergency toggle: enabled=${wanted}`);
+  if (!isStuck) {
+    enabled = wanted === 'true';
+  }
+  return json(response, 200, { success: true, enabled: wanted === 'true' });
 }
 
 const server = http.createServer((request, response) => {
@@ -64,6 +67,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 
 console.log(`starting pid=${process.pid} build=${buildId}`);
 // no 'error' handler on purpose: EADDRINUSE is uncaught, node prints it and exits with 1, as most services do
+// LISTEN_FD: a socket that the starter has opened
+const place = process.env.LISTEN_FD ? { fd: Number(process.env.LISTEN_FD) } : { port, host };
 setTimeout(() => {
-  server.listen(port, host, () => console.log(`listening on ${host}:${port} pid=${process.pid}`));
+  server.listen(place, () => console.log(`listening on ${host}:${port} pid=${process.pid}`));
 }, startDelay);

@@ -48,7 +48,8 @@ enum Action {
     },
     /// End the fleet; nothing stays but keys and programs
     Down,
-    /// Inject an incident, or take it back
+    /// Inject an incident, or what only looks like one, or take it back
+    #[cfg_attr(target_os = "linux", command(after_help = crate::lab::fault::list()))]
     Fault {
         /// Its name
         #[arg(value_name = "NAME")]

@@ -1,6 +1,7 @@
 //! `lab fault`: incidents to practise on, injected into running hosts and taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,32 +17,106 @@ use crate::lab::up::{FAULTS, alive, wait_for_health};
 
 const SECONDS: u32 = 120;
 
-/// An incident: the script that makes it and the one that takes it back, run on the host as its user.
+/// What is injected: the script that makes it and the one that takes it back, run on the host as its user.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
     /// Its name.
     pub name: &'static str,
-    /// What is wrong then.
+    /// What the host is like then.
     pub about: &'static str,
+    /// Whether something is wrong then, or only looks so.
+    pub nature: Nature,
     inject: &'static str,
     undo: &'static str,
 }
 
+/// Whether an injected fault is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Something is wrong.
+    Incident,
+    /// Nothing is wrong, and a hasty eye says otherwise: whatever is run there must change nothing.
+    LookAlike,
+}
+
+/// A script after the part that those about the service share.
+macro_rules! on_service {
+    ($file:literal) => {
+        concat!(include_str!("../../lab/faults/service.sh"), include_str!(concat!("../../lab/faults/", $file)))
+    };
+}
+
 /// Every fault there is.
-pub const ALL: [Fault; 2] = [
+pub const ALL: [Fault; 8] = [
     Fault {
         name: "restart-loop",
         about: "a second PM2 app on the service's port: it fails and is restarted for ever",
+        nature: Nature::Incident,
         inject: include_str!("../../lab/faults/restart-loop.sh"),
         undo: include_str!("../../lab/faults/restart-loop.undo.sh"),
     },
     Fault {
+        name: "orphan-port",
+        about: "npm was killed, its node keeps the port, no new one can bind",
+        nature: Nature::Incident,
+        inject: on_service!("orphan-port.sh"),
+        undo: on_service!("service.undo.sh"),
+    },
+    Fault {
+        name: "kill-switch-stuck",
+        about: "the emergency toggle answers 200 and changes nothing",
+        nature: Nature::Incident,
+        inject: on_service!("kill-switch-stuck.sh"),
+        undo: on_service!("service.undo.sh"),
+    },
+    Fault {
         name: "no-daemon",
         about: "PM2 was killed: no daemon, no app",
+        nature: Nature::Incident,
         inject: include_str!("../../lab/faults/no-daemon.sh"),
         undo: include_str!("../../lab/faults/no-daemon.undo.sh"),
     },
+    Fault {
+        name: "lookalike-cluster",
+        about: "two cluster workers: PM2's daemon itself listens for both",
+        nature: Nature::LookAlike,
+        inject: on_service!("lookalike-cluster.sh"),
+        undo: on_service!("service.undo.sh"),
+    },
+    Fault {
+        name: "lookalike-npm",
+        about: "the service run by `npm start`: the listener is a grandchild of PM2's entry",
+        nature: Nature::LookAlike,
+        inject: on_service!("lookalike-npm.sh"),
+        undo: on_service!("service.undo.sh"),
+    },
+    Fault {
+        name: "lookalike-reuseport",
+        about: "two processes of the service share the port by SO_REUSEPORT",
+        nature: Nature::LookAlike,
+        inject: on_service!("lookalike-reuseport.sh"),
+        undo: on_service!("service.undo.sh"),
+    },
+    Fault {
+        name: "lookalike-time-wait",
+        about: "hundreds of closed connections in TIME_WAIT on the port",
+        nature: Nature::LookAlike,
+        inject: on_service!("lookalike-time-wait.sh"),
+        undo: on_service!("lookalike-time-wait.undo.sh"),
+    },
 ];
+
+/// What can be injected, a line each, incidents apart from what only looks like one.
+pub fn list() -> String {
+    let mut text = String::new();
+    for (nature, title) in [(Nature::Incident, "Incidents:"), (Nature::LookAlike, "Look-alikes, where nothing is wrong:")] {
+        let _ = writeln!(text, "{title}");
+        for fault in ALL.iter().filter(|fault| fault.nature == nature) {
+            let _ = writeln!(text, "  {:<20} {}", fault.name, fault.about);
+        }
+    }
+    text
+}
 
 /// Which hosts have which faults.
 pub(crate) type Active = BTreeMap<String, BTreeSet<String>>;
@@ -50,7 +125,7 @@ pub(crate) type Active = BTreeMap<String, BTreeSet<String>>;
 pub fn fault(dir: &Path, wanted: &str, hosts: &str, undo: bool, say: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     let fault = ALL.into_iter().find(|fault| fault.name == wanted).ok_or_else(|| LabError::Invalid {
         what: format!("there is no fault `{}`", wanted.escape_debug()),
-        hint: ALL.map(|fault| format!("runbook lab fault {}", fault.name)).join(" | "),
+        hint: "runbook lab fault --help".to_owned(),
     })?;
     let place = Place::new(dir)?;
     let down = || LabError::Down(place.dir().to_path_buf());
@@ -89,7 +164,10 @@ pub fn fault(dir: &Path, wanted: &str, hosts: &str, undo: bool, say: &mut dyn Fn
     if let Some(error) = failed {
         return Err(error);
     }
-    let clear = |number: &u16| undo && !faults.values().any(|hosts| hosts.contains(&name(*number)));
+    // a look-alike is well while it is in, and so is whoever has nothing else
+    let is_well = |active: &str| ALL.iter().any(|fault| fault.name == active && fault.nature == Nature::LookAlike);
+    let ill = |host: &str| faults.iter().any(|(active, hosts)| hosts.contains(host) && !is_well(active));
+    let clear = |number: &u16| (undo || fault.nature == Nature::LookAlike) && !ill(&name(*number));
     wait_for_health(&place, state.network, numbers.into_iter().filter(clear))
 }
 

@@ -27,6 +27,36 @@ pub struct Holder {
     pub sockets: Vec<String>,
     /// Whose it is.
     pub owner: Owner,
+    /// How its app comes to hold it; `Itself` where it is no app's.
+    pub way: Way,
+}
+
+/// How an app holds a port: all of these are rightful, and only the first looks so at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// The process of its entry listens.
+    Itself,
+    /// Cluster mode: the daemon listens for the workers.
+    Workers,
+    /// A descendant of the entry's process listens.
+    Chain {
+        /// From the entry's process to the one that listens.
+        pids: Vec<u32>,
+        /// Whether `npm` is above the one that listens.
+        npm: bool,
+    },
+}
+
+impl Way {
+    /// What it is called, where it has a name.
+    pub fn name(&self) -> Option<&'static str> {
+        match self {
+            Way::Itself => None,
+            Way::Workers => Some("cluster workers"),
+            Way::Chain { npm: true, .. } => Some("npm start chain"),
+            Way::Chain { npm: false, .. } => Some("wrapper chain"),
+        }
+    }
 }
 
 /// Whose a listener is.
@@ -64,6 +94,19 @@ pub struct Managed {
 }
 
 impl Holder {
+    /// `pid 29710 (node /srv/server.js)`, with how it comes to hold it: `…, npm start chain 29702 > 29709 > 29710`.
+    pub fn told(&self) -> String {
+        let shown = self.shown();
+        match (&self.way, self.way.name()) {
+            (Way::Workers, Some(name)) => format!("{name} of {shown}"),
+            (Way::Chain { pids, .. }, Some(name)) => {
+                let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+                format!("{shown}, {name} {}", pids.join(" > "))
+            }
+            _ => shown,
+        }
+    }
+
     /// `pid 29710 (node /srv/server.js)`.
     pub fn shown(&self) -> String {
         match self.pid {
@@ -94,6 +137,7 @@ pub fn holders(port: u16, view: &HostView, apps: Option<&[Pm2App]>) -> Result<Ve
                 known.sockets.push(listener.shown());
                 continue;
             }
+            let (owner, way) = owner(port, proc, view, apps);
             found.push(Holder {
                 pid: Some(proc.pid),
                 start: Some(proc.start),
@@ -101,7 +145,8 @@ pub fn holders(port: u16, view: &HostView, apps: Option<&[Pm2App]>) -> Result<Ve
                 command: proc.shown().to_owned(),
                 cwd: proc.cwd.clone(),
                 sockets: vec![listener.shown()],
-                owner: owner(port, proc, view, apps),
+                owner,
+                way,
             });
         }
     }
@@ -117,31 +162,66 @@ fn hidden(listener: &Listener) -> Holder {
         cwd: None,
         sockets: vec![listener.shown()],
         owner: Owner::Hidden,
+        way: Way::Itself,
     }
 }
 
-fn owner(port: u16, holder: &Proc, view: &HostView, apps: Option<&[Pm2App]>) -> Owner {
+/// Whether sockets of their own listen on one address and port: the kernel lets only SO_REUSEPORT do so. One socket in
+/// several processes is no such thing.
+pub fn is_shared(port: u16, view: &HostView) -> Result<bool, Unreadable> {
+    let listeners = view.listeners.as_ref().map_err(Clone::clone)?;
+    let mut known: Vec<(&str, u64)> =
+        listeners.iter().filter(|one| one.port == port).filter_map(|one| Some((one.address.as_str(), one.inode?))).collect();
+    known.sort_unstable();
+    known.dedup();
+    Ok(known.windows(2).any(|two| matches!(two, [(one, _), (other, _)] if one == other)))
+}
+
+fn owner(port: u16, holder: &Proc, view: &HostView, apps: Option<&[Pm2App]>) -> (Owner, Way) {
     let chain = view.procs.chain(holder.pid);
-    let listed = |proc: &&Proc| apps.unwrap_or_default().iter().find(|app| app.pid == Some(proc.pid));
-    if let Some(app) = chain.iter().find_map(listed) {
-        return Owner::Apps(vec![managed(app)]);
+    let listed = |proc: &Proc| apps.unwrap_or_default().iter().find(|app| app.pid == Some(proc.pid));
+    if let Some((at, app)) = chain.iter().enumerate().find_map(|(at, proc)| Some((at, listed(proc)?))) {
+        return (Owner::Apps(vec![managed(app)]), way(chain.get(..=at).unwrap_or_default()));
     }
     let daemons = view.daemons.as_deref().unwrap_or_default();
-    if let Some(daemon) = chain.iter().find_map(|proc| daemons.iter().find(|daemon| daemon.pid == proc.pid)) {
+    let above = |(at, proc): (usize, &&Proc)| Some((at, daemons.iter().find(|daemon| daemon.pid == proc.pid)?));
+    if let Some((at, daemon)) = chain.iter().enumerate().find_map(above) {
         if !daemon.ours {
-            return Owner::OtherDaemon { home: daemon.home.clone(), name: holder.env.get("name").cloned() };
+            return (Owner::OtherDaemon { home: daemon.home.clone(), name: holder.env.get("name").cloned() }, Way::Itself);
         }
         if daemon.pid == holder.pid {
-            return Owner::Apps(workers(port, daemon.pid, view, apps));
+            return (Owner::Apps(workers(port, daemon.pid, view, apps)), Way::Workers);
         }
         // Ours, and started after PM2 was asked: its environment says which one it is.
-        return Owner::Apps(from_env(holder).into_iter().collect());
+        return (Owner::Apps(from_env(holder).into_iter().collect()), way(chain.get(..at).unwrap_or_default()));
     }
-    match holder.env.get("PM2_HOME") {
+    let owner = match holder.env.get("PM2_HOME") {
         Some(home) if holder.env.contains_key("pm_id") && view.is_home(home) => {
             Owner::Orphan { name: holder.env.get("name").cloned().unwrap_or_else(|| "?".to_owned()) }
         }
         _ => Owner::Foreign,
+    };
+    (owner, Way::Itself)
+}
+
+/// How the first of these, nearest first, holds a port for the last.
+fn way(chain: &[&Proc]) -> Way {
+    match chain {
+        [] | [_] => Way::Itself,
+        [_, above @ ..] => {
+            Way::Chain { pids: chain.iter().rev().map(|proc| proc.pid).collect(), npm: above.iter().any(|proc| is_npm(proc)) }
+        }
+    }
+}
+
+/// npm writes what it does over its command: `npm start`; at first it is the node that runs it.
+fn is_npm(proc: &Proc) -> bool {
+    let mut words = proc.shown().split(' ');
+    let name = |word: Option<&str>| word.and_then(|word| word.rsplit('/').next()).map(str::to_owned);
+    match name(words.next()).as_deref() {
+        Some("npm") => true,
+        Some("node") => matches!(name(words.next()).as_deref(), Some("npm" | "npm-cli.js")),
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A part that the host cannot tell is an error only for whoever needs it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub struct HostView {
     pub base: String,
     /// How long the host is up, in seconds, and its clock ticks in a second, where it tells.
     pub uptime: Option<(f64, f64)>,
+    /// How many closed connections the host remembers (TIME_WAIT) on a local port; only where they are a hundred or more.
+    pub waiting: BTreeMap<u16, u64>,
     /// Processes.
     pub procs: ProcTable,
     /// Listening TCP sockets, or why they cannot be told.
@@ -166,6 +169,7 @@ impl HostView {
             dump: parse_dump(&dump)?,
             cli: field(&cli, "path ").map(|path| (clean(path), field(&cli, "version ").filter(|v| !v.is_empty()).map(clean))),
             uptime: uptime(&head),
+            waiting: waiting(&head),
             home,
             real,
             procs,
@@ -215,6 +219,12 @@ fn field<'t>(lines: &[&'t str], tag: &str) -> Option<&'t str> {
 fn uptime(head: &[&str]) -> Option<(f64, f64)> {
     let number = |tag| field(head, tag).and_then(|text| text.parse::<f64>().ok()).filter(|n| n.is_finite() && *n > 0.0);
     number("uptime ").zip(number("hz "))
+}
+
+/// A line that tells no port and number is left out: nothing is ever decided by them.
+fn waiting(head: &[&str]) -> BTreeMap<u16, u64> {
+    let told = head.iter().filter_map(|line| line.strip_prefix("time-wait ")?.split_once(' '));
+    told.filter_map(|(port, count)| Some((port.parse().ok()?, count.parse().ok()?))).collect()
 }
 
 fn need<'t>(lines: &[&'t str], tag: &str) -> Result<&'t str, Unreadable> {

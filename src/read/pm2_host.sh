@@ -19,6 +19,14 @@ echo "base $HOME"
 up=; read -r up rest 2>/dev/null </proc/uptime
 echo "uptime $up"
 echo "hz $(getconf CLK_TCK 2>/dev/null || echo 100)"
+# Closed connections that are remembered for a minute, by local port, where there are so many that they look like something.
+tw=
+while read -r name a b c d e count rest; do [ "$name" != TCP: ] || tw=$count; done 2>/dev/null </proc/net/sockstat
+if [ "${tw:-0}" -ge 100 ] 2>/dev/null; then
+  ss -Htan state time-wait 2>/dev/null | awk '
+    { sub(/.*:/, "", $3); n[$3]++ }
+    END { for (p in n) if (n[p] >= 100 && ++k <= 64) print "time-wait", p, n[p] }'
+fi
 
 echo @ps
 { grep -s '^Uid:' /proc/[0-9]*/status; cat /proc/[0-9]*/stat 2>/dev/null; } | awk '

@@ -4,11 +4,14 @@ use crate::model::fields::Fields;
 use crate::model::op::{Op, Pm2Call, Pm2Method, Pm2Reply, Reply};
 use crate::model::step::{Look, Note, Unreadable};
 use crate::model::time::Timestamp;
-use crate::read::holder::{Holder, Owner, holders};
+use crate::read::holder::{Holder, Owner, holders, is_shared};
 use crate::read::pm2::{Pm2App, parse_apps};
 use crate::read::pm2_daemon::{DaemonState, assess};
 use crate::read::pm2_host::{HostView, probe};
 use crate::read::proc::clean;
+
+/// What lets several sockets listen on one address and port.
+pub(crate) const SHARED: &str = "SO_REUSEPORT";
 
 /// Which apps of PM2 a step is about.
 #[derive(Debug, Clone)]
@@ -74,6 +77,17 @@ impl Seen {
     pub(crate) fn holders(&self, port: u16) -> Result<Vec<Holder>, Unreadable> {
         holders(port, &self.view, self.apps.as_deref())
     }
+
+    /// By what names the right ones hold the port where not one process alone does, each once.
+    pub(crate) fn ways(&self, port: u16, holders: &[Holder]) -> Result<Vec<&'static str>, Unreadable> {
+        let mut names: Vec<&str> = holders.iter().filter_map(|holder| holder.way.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if is_shared(port, &self.view)? {
+            names.push(SHARED);
+        }
+        Ok(names)
+    }
 }
 
 /// The two replies of a look: the host as read, and what the daemon answered.
@@ -97,7 +111,7 @@ pub(crate) fn describe(holder: &Holder, is_wanted: impl Fn(&str, &str) -> bool) 
             distinct.dedup();
             let word = if apps.iter().all(|app| is_wanted(&app.name, &app.namespace)) { "owned" } else { "wrong-holder" };
             let ids: Vec<String> = apps.iter().map(|app| app.pm_id.to_string()).collect();
-            (word, format!("{} (id {}, {who})", distinct.join(" and "), ids.join(" ")))
+            (word, format!("{} (id {}, {})", distinct.join(" and "), ids.join(" "), holder.told()))
         }
         Owner::Orphan { name } => ("orphan", format!("{who}, once {} of this PM2 and lost by it", clean(name))),
         Owner::OtherDaemon { home, name } => {

@@ -7,7 +7,7 @@ use crate::model::op::{Op, Pm2Method};
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::holder::Holder;
-use crate::steps::pm2_look::{Seen, describe, holder_hint, note_holder, pm2_home, probes};
+use crate::steps::pm2_look::{SHARED, Seen, describe, holder_hint, note_holder, pm2_home, probes};
 use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
 /// The kind.
@@ -79,7 +79,7 @@ impl Step for Port {
             told.push((word, line, holder));
         }
         told.sort_by_key(|(word, _, _)| rank(word));
-        let note = match told.first() {
+        let mut note = match told.first() {
             None => Note::new("free", format!(":{} is free", self.port)),
             Some((word, _, holder)) => {
                 let lines: Vec<&str> = told.iter().map(|(_, line, _)| line.as_str()).collect();
@@ -91,6 +91,13 @@ impl Step for Port {
                 note_holder(note, holder)
             }
         };
+        if seen.ways(self.port, &holders)?.contains(&SHARED) {
+            note.summary.push_str(&format!(", sharing it by {SHARED}"));
+        }
+        if let Some(count) = seen.view.waiting.get(&self.port) {
+            note.summary.push_str(&format!("; {count} connections in TIME_WAIT are no conflict"));
+            note = note.value("time_wait", *count);
+        }
         let good = if self.want_free { "free" } else { "owned" };
         Ok(if note.word == good { Verdict::Holds(note) } else { Verdict::NotYet(note) })
     }

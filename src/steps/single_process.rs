@@ -266,17 +266,17 @@ impl Picture<'_> {
         let errored = family.wanted.iter().find(|app| app.status == Status::Errored);
         let (word, summary) = if !self.loops.is_empty() {
             let lines: Vec<String> = self.loops.iter().map(Loop::line).collect();
-            ("looping", format!("{}; {}", lines.join(", "), self.own_line(&problems)))
+            ("looping", format!("{}; {}", lines.join(", "), self.own_line(&problems)?))
         } else if let Some(app) = waiting {
-            ("backing-off", format!("PM2 waits before it starts {} again; {}", clean(&app.title()), self.own_line(&problems)))
+            ("backing-off", format!("PM2 waits before it starts {} again; {}", clean(&app.title()), self.own_line(&problems)?))
         } else if !rivals.is_empty() {
-            ("duplicates", format!("{}; {}", rivals.join(", "), self.own_line(&problems)))
+            ("duplicates", format!("{}; {}", rivals.join(", "), self.own_line(&problems)?))
         } else if let Some(app) = errored {
             ("errored", format!("PM2 has given {} up after {} restarts{}", clean(&app.title()), app.restarts, self.held_line()?))
         } else if !problems.is_empty() {
             ("disagrees", problems.join("; "))
         } else {
-            ("single", self.own_line(&problems))
+            ("single", self.own_line(&problems)?)
         };
         let mut note = Note::new(word, summary);
         note.hint = hint(word).map(str::to_owned);
@@ -408,17 +408,19 @@ impl Picture<'_> {
     }
 
     /// The app itself in one clause.
-    fn own_line(&self, problems: &[String]) -> String {
+    fn own_line(&self, problems: &[String]) -> Result<String, Unreadable> {
         if !problems.is_empty() {
-            return problems.join("; ");
+            return Ok(problems.join("; "));
         }
         let pids: Vec<String> = self.family.wanted.iter().filter_map(|app| app.pid).map(|pid| pid.to_string()).collect();
         let name = clean(&self.step.wanted.app);
         let restarts: u64 = self.family.wanted.iter().map(|app| app.restarts).sum();
-        match self.step.port {
-            Some(port) => format!("{name} (pid {}) holds :{port}, {restarts} restarts", pids.join(" ")),
-            None => format!("{name} (pid {}) is online, {restarts} restarts", pids.join(" ")),
-        }
+        let Some(port) = self.step.port else {
+            return Ok(format!("{name} (pid {}) is online, {restarts} restarts", pids.join(" ")));
+        };
+        let mut who = vec![format!("pid {}", pids.join(" "))];
+        who.extend(self.seen.ways(port, self.holders)?.into_iter().map(str::to_owned));
+        Ok(format!("{name} ({}) holds :{port}, {restarts} restarts", who.join(", ")))
     }
 
     /// Who holds the port instead, where somebody does.

@@ -65,6 +65,12 @@ s=socket.socket(); s.bind(('0.0.0.0',3999)); s.listen(); time.sleep(0.1)"
     kill -9 $(pgrep -f 'God Daemon'); sleep 3.5; snap orphan-no-daemon; start backend backend 3001; sleep 1.5; snap orphan ;;
   cluster) start proxy-service proxy-service 3000 -i 2; start backend backend 3001; sleep 2; snap cluster; sleep 2.5; snap cluster-2
     start proxy-server proxy-service 3000 -f -i 1; sleep 2; snap cluster-split; sleep 2.5; snap cluster-split-2 ;;
+  reuseport) cat >/home/app/proxy-service/shared.pl <<'PERL'
+use Socket; socket(my $s, AF_INET, SOCK_STREAM, 0); setsockopt($s, SOL_SOCKET, SO_REUSEPORT, pack('l', 1));
+bind($s, sockaddr_in($ENV{PORT}, INADDR_ANY)) or die; listen($s, 511); sleep;
+PERL
+    as env PORT=3000 pm2 start /home/app/proxy-service/shared.pl --interpreter perl --name proxy-service --cwd /home/app/proxy-service -i 2 >/dev/null 2>&1
+    start backend backend 3001; pm2 save; sleep 1.5; snap reuseport; sleep 2.5; snap reuseport-2 ;;
   lost-socket) base; rm /home/app/.pm2/rpc.sock; snap lost-socket; act delete APP_ID=0 APP_NAME=proxy-service; pm2 ping; sleep 1; snap several ;;
   daemon-stopped) base; kill -STOP $(pgrep -f 'God Daemon'); sleep 0.3; snap daemon-stopped; act delete APP_ID=0 APP_NAME=proxy-service; kill -CONT $(pgrep -f 'God Daemon') ;;
   daemon-killed) base; kill -9 $(pgrep -f 'God Daemon'); sleep 3.5; snap daemon-killed ;;

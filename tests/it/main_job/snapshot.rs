@@ -1,5 +1,5 @@
-//! Everything that a host shows of itself: each file with its times and its sum, each process, each listener. Taken over
-//! a login of the test's own, which is left out.
+//! Everything that a host shows of itself: each file with its times and its sum, each process with its start, each
+//! listener. Taken over a login of the test's own, which is left out.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,7 +13,12 @@ echo "session $(ps -o ppid= -p $PPID)"
 places='/home/app /tmp /run /var/tmp'
 find $places -printf 'file %p %y mode=%m owner=%U:%G size=%s inode=%i mtime=%T@ ctime=%C@ to=%l\n'
 find $places -type f -exec sha256sum {} + | sed 's/^\([0-9a-f]*\)  \(.*\)/file \2 sha256=\1/'
-ps -eo pid=,ppid=,user:16=,args= | sed 's/^/process /'
+ps -eo pid=,ppid=,user:16=,args= | while read -r pid rest; do
+  # one that has ended since is ps itself, or of a login that ends
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
+  set -- ${stat##*) }
+  echo "process $pid ${20} $rest"
+done
 ss -Hltnp | sed 's/^/listener /'
 "#;
 
@@ -21,6 +26,8 @@ ss -Hltnp | sed 's/^/listener /'
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Process {
     pub(super) pid: u32,
+    /// When it started, in ticks since the boot.
+    pub(super) start: u64,
     pub(super) parent: u32,
     pub(super) user: String,
     pub(super) command: String,
@@ -76,7 +83,7 @@ fn parse(text: &str) -> Snapshot {
         match what {
             "session" => session = rest.trim().parse().unwrap(),
             "file" => drop(snapshot.files.insert(line.to_owned())),
-            "listener" => drop(snapshot.listeners.insert(rest.split_whitespace().collect::<Vec<_>>().join(" "))),
+            "listener" => drop(snapshot.listeners.insert(listener(rest))),
             "process" => drop(snapshot.processes.insert(process(rest))),
             _ => panic!("{line}"),
         }
@@ -86,11 +93,18 @@ fn parse(text: &str) -> Snapshot {
     snapshot
 }
 
+/// Without how many clients wait in its queue just now.
+fn listener(line: &str) -> String {
+    let words = line.split_whitespace().enumerate().filter(|(at, _)| *at != 1);
+    words.map(|(_, word)| word).collect::<Vec<_>>().join(" ")
+}
+
 fn process(line: &str) -> Process {
     let mut words = line.split_whitespace();
     let mut next = || words.next().unwrap_or_else(|| panic!("{line}"));
-    let (pid, parent, user) = (next().parse().unwrap(), next().parse().unwrap(), next().to_owned());
-    Process { pid, parent, user, command: words.collect::<Vec<_>>().join(" ") }
+    let (pid, start) = (next().parse().unwrap(), next().parse().unwrap());
+    let (parent, user) = (next().parse().unwrap(), next().to_owned());
+    Process { pid, start, parent, user, command: words.collect::<Vec<_>>().join(" ") }
 }
 
 /// Takes away a process and all that descend from it.
