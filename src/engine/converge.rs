@@ -245,7 +245,8 @@ impl<W: World> Converge<'_, W> {
         if self.observes() {
             return Some(self.end(Outcome::Ok, None));
         }
-        let waits = self.unit.polls() || self.acted.is_some();
+        // an action that says "not yet" before it acts waits for the world as well: what it is about is on its way
+        let waits = self.unit.polls() || self.acted.is_some() || self.unit.class == Class::Action;
         if !waits {
             return Some(self.no(note.into()));
         }

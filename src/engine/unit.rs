@@ -14,7 +14,7 @@ use crate::model::plan::{Section, UnitSpec};
 use crate::model::step::{Note, Obligation, Step};
 use crate::model::when::When;
 use crate::steps;
-use crate::steps::Class;
+use crate::steps::{Class, Touches};
 
 /// A unit of one lane.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Unit {
     pub spec: UnitSpec,
     /// Whether it only looks or may act.
     pub class: Class,
+    /// What its changes are about.
+    pub touches: Touches,
     /// What it means.
     pub step: Arc<dyn Step>,
     /// Its condition.
@@ -41,7 +43,7 @@ impl Unit {
             .ok_or_else(|| misfit(format!("there is no kind `{}`", spec.kind)))?
             .map_err(|errors| misfit(errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ")))?;
         let when = spec.when.as_deref().map(When::parse).transpose().map_err(|error| misfit(error.to_string()))?;
-        Ok(Self { spec: spec.clone(), class: kind.class, step, when })
+        Ok(Self { spec: spec.clone(), class: kind.class, touches: kind.touches, step, when })
     }
 
     /// How long it may take in all, waits included.

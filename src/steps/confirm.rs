@@ -11,7 +11,7 @@ use crate::model::plan::Scope;
 use crate::model::step::{Basis, Evidence, Note, Question, Step, Target, Unreadable, Verdict};
 use crate::model::visible::visible;
 use crate::read::answer::line;
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, Parsed, Touches};
 
 /// The kind.
 pub(crate) static KIND: Kind = Kind {
@@ -21,6 +21,7 @@ pub(crate) static KIND: Kind = Kind {
     scopes: &[Scope::Controller, Scope::EachHost],
     acts_as: false,
     runs: true,
+    touches: Touches::Nothing,
     title: "somebody says yes before the run goes on",
     about: "\
 Looks at: nothing. It asks once a run, or once for each host with each = true; where there is no terminal it fails at once, \

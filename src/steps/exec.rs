@@ -13,7 +13,7 @@ use crate::model::outcome::Risk;
 use crate::model::step::{Acted, Basis, Change, Evidence, Look, Note, Step, Target, Unreadable, Verdict};
 use crate::steps::capture::{self, CAPTURE, Capture};
 use crate::steps::command::{PATH_HINT, last_lines, looked, meaning, plain, read_environment, title};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -23,6 +23,7 @@ pub static KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: true,
     runs: true,
+    touches: Touches::Anything,
     title: "a command that changes something",
     about: "\
 Looks at: the exit status of `unless`, a read-only POSIX sh script: 0 says that nothing is left to do. Without `unless` nothing \

@@ -10,7 +10,7 @@ use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::access::{Want, obstacle};
 use crate::read::answer::line;
 use crate::read::file::{Entry, FileType, PathView, Way, probe};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// How far a time of change may lie in the future before it is no age.
 const AHEAD: i64 = 60;
@@ -23,6 +23,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: true,
     runs: true,
+    touches: Touches::Nothing,
     title: "a path exists, is whose it should be, and can be used",
     about: "\
 Looks at: what lies at `path`, where links lead, and every directory on the way; the users as the host's `id` knows them. Nothing \

@@ -17,7 +17,7 @@ use crate::read::holder::{Holder, Owner};
 use crate::read::proc::{Proc, clean};
 use crate::steps::free_port::guard::{Lost, lost};
 use crate::steps::pm2_look::{Seen, describe, holder_hint, note_holder, pm2_home, probes};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 const SCRIPT: &str = include_str!("free_port/act.sh");
 /// What the script takes beside waiting for the process: its looks, and the end after SIGKILL.
@@ -32,6 +32,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: false,
     runs: true,
+    touches: Touches::Processes,
     title: "the lost process that holds a port is ended",
     about: "\
 Looks at: who listens on `port`, on every address; PM2's list; processes with their parents, users, directories and start times, \

@@ -11,7 +11,7 @@ use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::answer;
 use crate::read::url::HttpUrl;
-use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed};
+use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed, Touches};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -21,6 +21,7 @@ pub static KIND: Kind = Kind {
     scopes: ANYWHERE,
     acts_as: false,
     runs: true,
+    touches: Touches::Nothing,
     title: "a service answers as described",
     about: "\
 Looks at: the answer to a GET of `url`, through the SSH connection to the host's own loopback or from here, `times` times, each \

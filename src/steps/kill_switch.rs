@@ -15,7 +15,7 @@ use crate::model::step::{Acted, Change, ClosePolicy, Evidence, Look, Note, Oblig
 use crate::read::answer;
 use crate::read::url::{HttpUrl, encode};
 use crate::steps::http::check_url;
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -25,6 +25,7 @@ pub static KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: false,
     runs: true,
+    touches: Touches::Switch,
     title: "a flag of a service is set, and put back",
     about: "\
 Looks at: `field` in the JSON answer to a GET of `url`, `reads` times, each on a connection of its own, through the SSH connection \

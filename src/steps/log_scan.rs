@@ -23,7 +23,7 @@ use crate::read::answer::line;
 use crate::read::logs::{Found, Fresh, LogFile, MAX_LOOK, Stretch, Window, fresh};
 use crate::read::signature::Signatures;
 use crate::read::size::size;
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// How much of the end of each file is read, and at most.
 const TAIL: u64 = 64 * 1024;
@@ -48,6 +48,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: true,
     runs: true,
+    touches: Touches::Nothing,
     title: "lines of log files that match a pattern",
     about: "\
 Looks at: the last `tail` bytes of each file of `file`, or of the files into which PM2 writes the standard output and error of the \

@@ -65,6 +65,8 @@ pub struct Kind {
     pub acts_as: bool,
     /// Whether this version can run it. What it cannot run it still loads, checks and explains; a plan refuses it by name.
     pub runs: bool,
+    /// What its changes are about: what an action behind it sees may be another thing afterwards.
+    pub touches: Touches,
     /// One line for people.
     pub title: &'static str,
     /// What it looks at, what follows, what it would change, how that is undone.
@@ -105,6 +107,28 @@ pub enum Class {
     Wait,
     /// Changes something: allowed in `[[step]]` only.
     Action,
+}
+
+/// What changes are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touches {
+    /// It changes nothing.
+    Nothing,
+    /// Processes and what they listen on.
+    Processes,
+    /// A switch of the service.
+    Switch,
+    /// A place behind the load balancer.
+    Target,
+    /// Whatever a command of the runbook's author does.
+    Anything,
+}
+
+impl Touches {
+    /// Whether a change of this one can turn what `other` looks at into something else.
+    pub fn reaches(self, other: Touches) -> bool {
+        self != Touches::Nothing && (self == Touches::Anything || other == Touches::Anything || self == other)
+    }
 }
 
 /// The kind of that name.

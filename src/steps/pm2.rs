@@ -25,7 +25,7 @@ use crate::steps::pm2::act::{
 };
 use crate::steps::pm2_look::{Seen, Wanted, describe, holder_hint, pm2_home, probes, same_dir};
 use crate::steps::rivals::{family, port_of};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// What saving does, as an effect.
 pub(crate) const SAVED: &str = "save pm2's list; the former one is kept in dump.pm2.before-runbook";
@@ -42,6 +42,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: false,
     runs: true,
+    touches: Touches::Processes,
     title: "an app of PM2 in a state",
     about: "`no-duplicates`: the wanted app holds the port; entries that were told the same port, or run the same script in the \
             same directory, and do not hold it are deleted by id. Of itself it never deletes the holder, nor an entry that was told \

@@ -11,7 +11,7 @@ use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::pm2_daemon::{DaemonState, assess};
 use crate::read::proc::clean;
 use crate::steps::pm2_look::{pm2_home, probes, replies};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The kind.
 pub(crate) const KIND: Kind = Kind {
@@ -21,6 +21,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: false,
     runs: true,
+    touches: Touches::Nothing,
     title: "PM2's daemon is alive and answers",
     about: "Takes the daemon's process, its rpc.sock and its answer together. No pm2 command is run: each of them would start a \
             daemon where none answers. Holds when exactly one daemon of this PM2_HOME answers.",

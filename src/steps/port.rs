@@ -8,7 +8,7 @@ use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::holder::Holder;
 use crate::steps::pm2_look::{SHARED, Seen, describe, holder_hint, note_holder, pm2_home, probes};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The kind.
 pub(crate) const KIND: Kind = Kind {
@@ -18,6 +18,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: false,
     runs: true,
+    touches: Touches::Nothing,
     title: "who holds a TCP port",
     about: "Finds every listener on the port, whatever the address, and walks up from its process: an app of this PM2 (a cluster \
             worker's daemon and the grandchild of `npm start` count as the app), a process that PM2 has lost, an app of another \

@@ -13,7 +13,7 @@ use crate::model::step::{Basis, Evidence, Note, Step, Target, Unreadable, Verdic
 use crate::read::answer::line;
 use crate::steps::capture::{self, CAPTURE, Capture, Fault};
 use crate::steps::command::{last_lines, looked, meaning, read_environment, title};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -23,6 +23,7 @@ pub static KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: true,
     runs: true,
+    touches: Touches::Nothing,
     title: "a read-only command must succeed",
     about: "\
 Looks at: the exit status and the output of `run`, a POSIX sh script of yours that must change nothing: it runs in every dry run \

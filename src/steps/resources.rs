@@ -12,7 +12,7 @@ use crate::model::vars::parse_size;
 use crate::read::answer::line;
 use crate::read::room::{Disk, Free, Room, probe};
 use crate::read::size::size;
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The most paths of one step.
 const MAX_PATHS: usize = 32;
@@ -25,6 +25,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: true,
     runs: true,
+    touches: Touches::Nothing,
     title: "enough memory, disk, inodes and time",
     about: "\
 Looks at: /proc/meminfo, the memory limits of the session's own control group and of those above it, /proc/loadavg, and `df` for \

@@ -20,7 +20,7 @@ use crate::read::pm2_daemon::DaemonState;
 use crate::read::proc::{Proc, clean};
 use crate::steps::pm2_look::{Seen, Wanted, describe, pm2_home, probes, same_dir};
 use crate::steps::rivals::{Family, family, port_of};
-use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
+use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// Two samples of a counter are at least this far apart.
 const APART: Duration = Duration::from_millis(2_000);
@@ -35,6 +35,7 @@ pub(crate) const KIND: Kind = Kind {
     scopes: ON_HOSTS,
     acts_as: false,
     runs: true,
+    touches: Touches::Nothing,
     title: "exactly the expected processes of an app",
     about: "PM2's entry, the listening socket and the process table must agree; restart counters are sampled twice, at least 2 s \
             apart. Of several verdicts that are true the first in this order is given: several-daemons, absent, looping, \

@@ -9,7 +9,7 @@ use crate::model::outcome::Risk;
 use crate::model::plan::Scope;
 use crate::model::step::{Evidence, Step, Target as Host, Unreadable, Verdict};
 use crate::steps::target_health::read_group;
-use crate::steps::{Class, Key, Kind, Parsed};
+use crate::steps::{Class, Key, Kind, Parsed, Touches};
 
 /// The kind.
 pub(crate) static KIND: Kind = Kind {
@@ -19,6 +19,7 @@ pub(crate) static KIND: Kind = Kind {
     scopes: &[Scope::EachHost],
     acts_as: false,
     runs: false,
+    touches: Touches::Target,
     title: "this host leaves a target group, and comes back",
     about: "\
 This version loads and checks it and does not run it: a plan with such a step is refused.

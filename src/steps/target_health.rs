@@ -8,7 +8,7 @@ use crate::model::fields::Fields;
 use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Step, Target, Unreadable, Verdict};
-use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed};
+use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed, Touches};
 
 /// The kind.
 pub(crate) static KIND: Kind = Kind {
@@ -18,6 +18,7 @@ pub(crate) static KIND: Kind = Kind {
     scopes: ANYWHERE,
     acts_as: false,
     runs: false,
+    touches: Touches::Nothing,
     title: "the load balancer's view of this host and of its group",
     about: "\
 This version loads and checks it and does not run it: a plan with such a step is refused.

@@ -9,7 +9,7 @@ use crate::model::fields::{Fields, nearest};
 use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Basis, Evidence, Note, Step, Target, Unreadable, Verdict};
-use crate::steps::{ANYWHERE, Class, KINDS, Key, Kind, Parsed, kind};
+use crate::steps::{ANYWHERE, Class, KINDS, Key, Kind, Parsed, Touches, kind};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -19,6 +19,7 @@ pub static KIND: Kind = Kind {
     scopes: ANYWHERE,
     acts_as: false,
     runs: true,
+    touches: Touches::Nothing,
     title: "a time passes, or a check comes to hold",
     about: "\
 Looks at: with `for`, the clock here and nothing else; with `until`, what the check of that kind looks at.

@@ -22,7 +22,7 @@ use runbook::model::selector::Selector;
 use runbook::model::step::{Evidence, Step, Target, Unreadable, Verdict};
 use runbook::plan::build::{Kinds, PlanError, Request, build};
 use runbook::plan::select::Selection;
-use runbook::steps::{ANYWHERE, Class, Key, Kind, ON_HOSTS, Parsed};
+use runbook::steps::{ANYWHERE, Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 use serde_json::{Map, Value, json};
 
 #[derive(Debug)]
@@ -96,7 +96,20 @@ const fn key(name: &'static str) -> Key {
 
 const fn fake(name: &'static str, class: Class, risk: Risk, keys: &'static [Key], parse: fn(Fields<'_>) -> Parsed) -> Kind {
     let verdicts = &[("free", ""), ("owned", "")];
-    Kind { name, class, risk, scopes: ANYWHERE, acts_as: true, runs: true, title: "", about: "", verdicts, keys, parse }
+    Kind {
+        name,
+        class,
+        risk,
+        scopes: ANYWHERE,
+        acts_as: true,
+        runs: true,
+        touches: Touches::Nothing,
+        title: "",
+        about: "",
+        verdicts,
+        keys,
+        parse,
+    }
 }
 
 static LOOK: Kind = fake("look", Class::Check, Risk::ReadOnly, &[key("port"), key("app"), key("stable_for")], look);

@@ -13,7 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::outcome::{HostOutcome, Outcome};
 use crate::model::step::{Basis, Note};
 use crate::model::when::Truth;
-use crate::steps::Class;
+use crate::steps::{Class, Touches};
 
 /// What a lane's preview came to.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +101,14 @@ impl<W: World> Lane<W> {
             Err(finding) => return not_known(finding.summary),
         };
         let end = self.look(ctx, &ready).await;
+        if unit.class == Class::Action
+            && self.awaits(unit.touches)
+            && end.outcome == Outcome::Refused
+            && end.unreachable.is_none()
+        {
+            let why = end.finding.map_or_else(|| "it would be refused now".to_owned(), |finding| finding.summary);
+            return not_known(format!("{why}; a change before it may make that another thing"));
+        }
         if unit.class == Class::Check && waits_for && end.outcome == Outcome::Failed && end.unreachable.is_none() {
             // it stands behind a change, so that its "no" of today says nothing about the run
             return not_known("is not so now; a change before it has not happened".to_owned());
@@ -110,7 +118,16 @@ impl<W: World> Lane<W> {
 
     /// Whether an action before this would or might change the host.
     fn awaits_change(&self) -> bool {
-        self.units.iter().filter(|unit| unit.class == Class::Action).any(|unit| {
+        self.pending(|_| true)
+    }
+
+    /// Whether one would or might change what an action of that kind is about.
+    fn awaits(&self, touches: Touches) -> bool {
+        self.pending(|unit| unit.touches.reaches(touches))
+    }
+
+    fn pending(&self, which: impl Fn(&Unit) -> bool) -> bool {
+        self.units.iter().filter(|unit| unit.class == Class::Action && which(unit)).any(|unit| {
             let outcome = self.ends.get(&unit.spec.step).map(|end| end.outcome);
             matches!(outcome, Some(Outcome::WouldChange | Outcome::NotKnown))
         })
