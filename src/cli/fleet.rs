@@ -1,7 +1,9 @@
 //! The inventory and the hosts that a command is for.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::IsTerminal;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
@@ -13,6 +15,10 @@ use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::inventory::Inventory;
 use crate::model::selector::{Selector, SelectorError};
+use crate::model::sim::{self, Sim};
+use crate::world::any::AnyFleet;
+use crate::world::sim::SimFleet;
+use crate::world::{Fleet, FleetOptions};
 
 /// Which hosts, as typed: `(A) & (B) & !(C)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,8 +50,8 @@ impl Choice<'_> {
 
 /// The inventory.
 pub fn inventory(settings: &Settings) -> Result<Inventory, Failure> {
-    if settings.inventory.to_string_lossy().starts_with("sim:") {
-        return Err(Failure::invalid("the simulated fleet is not built yet").hint("-i inventory.toml"));
+    if let Some(sim) = simulated(settings)? {
+        return Ok(sim.inventory());
     }
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     inventory::load(&settings.inventory, home.as_deref()).map_err(|errors| {
@@ -53,6 +59,39 @@ pub fn inventory(settings: &Settings) -> Result<Inventory, Failure> {
         let failure = unusable("the inventory", &errors);
         if missing { failure.hint("-i FILE") } else { failure }
     })
+}
+
+/// Whether the inventory is a simulated fleet.
+pub fn is_sim(settings: &Settings) -> bool {
+    settings.inventory.to_string_lossy().starts_with(sim::PREFIX)
+}
+
+/// The simulated fleet that the inventory names, if it does.
+fn simulated(settings: &Settings) -> Result<Option<Sim>, Failure> {
+    if !is_sim(settings) {
+        return Ok(None);
+    }
+    let text = settings.inventory.to_string_lossy();
+    Sim::parse(&text).map(Some).map_err(|error| {
+        let mark = Mark { at: error.at, hint: error.hint };
+        marked(&text, format!("-i: {}", printable(&error.message)), mark)
+    })
+}
+
+/// Where things happen: the hosts of the inventory over SSH, or a simulated fleet.
+pub fn world(settings: &Settings) -> Result<AnyFleet, Failure> {
+    Ok(match simulated(settings)? {
+        Some(sim) => AnyFleet::Sim(SimFleet::new(sim)),
+        None => AnyFleet::Ssh(Box::new(Fleet::new(FleetOptions::from_env()))),
+    })
+}
+
+/// Where the hosts of an earlier run are: those of a simulated one are gone with it, and made again with nothing wrong.
+pub fn world_of(sim: bool, hosts: &[Host]) -> AnyFleet {
+    match sim {
+        true => AnyFleet::Sim(SimFleet::new(Sim::again(hosts))),
+        false => AnyFleet::Ssh(Box::new(Fleet::new(FleetOptions::from_env()))),
+    }
 }
 
 /// The hosts that a selector names, in file order.
@@ -72,19 +111,33 @@ pub fn chosen(settings: &Settings, choice: Choice<'_>) -> Result<(Inventory, Vec
 /// The hosts that a selector names, with everything the inventory says of them.
 pub fn resolved(settings: &Settings, selector: &str) -> Result<(Inventory, Vec<Host>), Failure> {
     let (inventory, names) = hosts(settings, selector)?;
-    let hosts = names.iter().filter_map(|name| inventory.host(name)).cloned().collect();
+    // once over all of them, not once for each: both are in file order
+    let chosen: BTreeSet<&HostName> = names.iter().collect();
+    let hosts = inventory.hosts.iter().filter(|host| chosen.contains(&host.name)).cloned().collect();
     Ok((inventory, hosts))
 }
 
 /// A selector that cannot be used, with its place.
 fn refused(text: &str, error: SelectorError) -> Failure {
-    let mut failure = Failure::invalid(format!("selector: {}", printable(&error.message)));
+    let message = format!("selector: {}", printable(&error.message));
+    marked(text, message, Mark { at: error.at, hint: error.hint })
+}
+
+/// What of a text is wrong, in bytes, and what to write instead.
+struct Mark {
+    at: Range<usize>,
+    hint: Option<String>,
+}
+
+/// Something typed that cannot be used, with its place.
+fn marked(text: &str, message: String, mark: Mark) -> Failure {
+    let mut failure = Failure::invalid(message);
     if text.len() <= 100 && !text.is_empty() && !text.contains(char::is_control) {
-        let part = text.get(error.at.clone()).map_or(0, |part| part.chars().count()).max(1);
-        let caret = format!("{}{}", " ".repeat(error.column(text) - 1), "^".repeat(part));
-        failure = failure.detail(text).detail(caret);
+        let before = text.get(..mark.at.start).map_or(0, |before| before.chars().count());
+        let part = text.get(mark.at).map_or(0, |part| part.chars().count()).max(1);
+        failure = failure.detail(text).detail(format!("{}{}", " ".repeat(before), "^".repeat(part)));
     }
-    match error.hint {
+    match mark.hint {
         Some(hint) => failure.detail(hint),
         None => failure,
     }

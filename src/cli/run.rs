@@ -31,7 +31,6 @@ use crate::report::paint::Paint;
 use crate::state::run::RunState;
 use crate::state::summary::conclude;
 use crate::steps;
-use crate::world::{Fleet, FleetOptions};
 
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -229,10 +228,10 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         ticket: args.ticket.clone(),
         forks: args.forks,
         argv: std::env::args().skip(1).collect(),
-        sim: false,
+        sim: fleet::is_sim(settings),
         with_output: false,
         asking: Asking { approved: BTreeSet::new(), by: who(), can_ask: false },
-        world: Arc::new(Fleet::new(FleetOptions::from_env())),
+        world: Arc::new(fleet::world(settings)?),
         log,
         control,
         reporters,

@@ -4,7 +4,7 @@ pub mod command;
 pub mod exec;
 pub mod http;
 pub mod kill_switch;
-mod pm2;
+pub(crate) mod pm2;
 mod pm2_daemon;
 mod pm2_look;
 mod port;
