@@ -58,7 +58,7 @@ pub enum Incident {
     RestartLoop,
     /// A process that PM2 has lost holds the port.
     OrphanPort,
-    /// The service says that the kill switch is moved, and does not move it.
+    /// A second entry fights for the port, and the service says that the kill switch is moved, and does not move it.
     KillSwitchStuck,
     /// Nothing.
     Healthy,

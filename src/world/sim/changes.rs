@@ -34,7 +34,7 @@ pub(crate) fn pm2(machine: &mut Machine, script: &Shell, now: i64) -> Printed {
         _ => return refused(90, "no such verb"),
     }
     if let Some(failed) = broken(machine.fail, script, &format!("pm2 {verb} ended with status 1")) {
-        return failed.after(COMMAND);
+        return failed;
     }
     match (verb, id) {
         ("start", _) => {
@@ -75,9 +75,9 @@ fn broken(cause: Option<Cause>, script: &Shell, end: &str) -> Option<Printed> {
     match cause? {
         Cause::Eaddrinuse => {
             let err = format!("Error: listen EADDRINUSE: address already in use {PM2_HOME}/rpc.sock\nrunbook: {end}\n");
-            Some(Printed::failed(1, &err))
+            Some(Printed::failed(1, &err).after(COMMAND))
         }
-        Cause::Exit => Some(Printed::failed(1, &format!("[PM2][ERROR] Process failed\nrunbook: {end}\n"))),
+        Cause::Exit => Some(Printed::failed(1, &format!("[PM2][ERROR] Process failed\nrunbook: {end}\n")).after(COMMAND)),
         Cause::Timeout => Some(late(script)),
         Cause::Disk => None,
     }

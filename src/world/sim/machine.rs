@@ -155,8 +155,8 @@ impl Machine {
         };
         match fate.incident {
             None | Some(Incident::Healthy) => {}
-            Some(Incident::KillSwitchStuck) => machine.stuck = true,
-            Some(Incident::RestartLoop) => {
+            Some(what @ (Incident::RestartLoop | Incident::KillSwitchStuck)) => {
+                machine.stuck = what == Incident::KillSwitchStuck;
                 let run = Run::Loop { from: now - 300_000 - of(15, 600_000), every: 1_900 + of(16, 600) };
                 machine.entries.push(entry(
                     2,
