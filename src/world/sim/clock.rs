@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 use crate::world::ssh::session;
 
 /// After so long without a call a task is not at work any more: far above what recording an event takes.
-const IDLE: Duration = Duration::from_millis(20);
+const IDLE: Duration = Duration::from_millis(50);
 /// How often it is looked whether anybody still is.
 const TICK: Duration = Duration::from_millis(1);
 /// What takes less time than this takes none where time jumps: only what is slow is worth a jump.

@@ -20,7 +20,7 @@ pub(crate) fn answer(machine: &mut Machine, call: &HttpCall) -> HttpReply {
     let Some(pid) = machine.holder(url.port) else {
         return fault("refused", format!("the host cannot connect to port {}", url.port));
     };
-    let (path, query) = url.path.split_once('?').unwrap_or((&url.path, ""));
+    let (path, query) = url.path.split_once('?').unwrap_or((url.path, ""));
     let (status, location, body) = match (call.method, path) {
         (HttpMethod::Get | HttpMethod::Head, "/health") => ok(json!({ "status": "ok", "pid": pid, "buildId": BUILD })),
         _ if url.port != SERVICE_PORT => missing(),
