@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use crate::cli::failure::Failure;
+use crate::cli::fleet;
 use crate::cli::open;
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::close::{LeftOpen, close_all};
+use crate::model::host::Host;
 use crate::report::paint::Paint;
 use crate::state::run::RunState;
-use crate::world::{Fleet, FleetOptions};
 
 /// Arguments of `runbook close`.
 #[derive(Debug, clap::Args)]
@@ -32,14 +33,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     }
     let plan = journal.plan(&run).map_err(open::failed)?;
     let reporters = vec![settings.reporter_of(state.clone())];
-    let left = LeftOpen {
-        run: run.clone(),
-        state,
-        hosts: plan.lanes.into_iter().map(|lane| lane.host).collect(),
-        world: Arc::new(Fleet::new(FleetOptions::from_env())),
-        log,
-        reporters,
-    };
+    let hosts: Vec<Host> = plan.lanes.into_iter().map(|lane| lane.host).collect();
+    let left = LeftOpen { run: run.clone(), world: Arc::new(fleet::world_of(state.sim, &hosts)), hosts, log, reporters, state };
     let runtime = runtime()?;
     let state = runtime.block_on(close_all(left)).ok_or_else(|| Failure::new(70, "a part of this program failed"))?;
     if state.open().is_empty() {

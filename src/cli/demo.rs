@@ -11,6 +11,7 @@ use crate::cli::timeline;
 use crate::model::hostset::fold;
 use crate::model::id::HostName;
 use crate::model::outcome::Outcome;
+use crate::model::sim::PREFIX;
 use crate::model::visible::visible;
 use crate::state::run::{HostState, RunState, UnitState};
 
@@ -23,6 +24,9 @@ pub struct Args {
     /// How many hosts the practice fleet has
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=30))]
     pub hosts: u16,
+    /// On simulated hosts: where no practice fleet can be, and nothing but this program is needed
+    #[arg(long, conflicts_with_all = ["keep", "dir", "network", "pm2"])]
+    pub sim: bool,
     /// Leave the fleet up afterwards
     #[arg(long)]
     pub keep: bool,
@@ -39,6 +43,9 @@ pub struct Args {
 
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
+    if args.sim {
+        return simulated(args, settings);
+    }
     let begun = Instant::now();
     let lab = Lab { dir: &args.dir };
     let played = play(args, settings, &lab);
@@ -70,10 +77,33 @@ fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> 
     let ran = run::execute(&job(false, args.hosts), &settings)?;
     if let Some(state) = &ran.state {
         say("5/6 what was measured");
-        measured(state);
+        measured(state, "");
     }
     say(&format!("6/6 the timeline: runbook timeline {}", ran.run));
     timeline::run(&timeline::Args { run: ran.run.to_string(), host: None, export: None }, &settings)?;
+    Ok(ran.code)
+}
+
+/// The same run on simulated hosts; every line of this command says so.
+fn simulated(args: &Args, settings: &Settings) -> Result<u8, Failure> {
+    let (mut settings, hosts) = (settings.clone(), args.hosts);
+    let fleet = format!("{PREFIX}{hosts}?incident={INCIDENT}&speed=max");
+    settings.inventory = PathBuf::from(&fleet);
+    say(&format!(
+        "SIM 1/4 {hosts} simulated hosts, {fleet}: nothing is contacted, time jumps; on each a second app fights for a port"
+    ));
+    say(&format!("SIM 2/4 preview: runbook -i '{fleet}' run {INCIDENT} --hosts all --dry-run"));
+    let looked = run::execute(&job(true, hosts), &settings)?;
+    if looked.code != 0 {
+        return Ok(looked.code);
+    }
+    say(&format!("SIM 3/4 the run: runbook -i '{fleet}' run {INCIDENT} --hosts all --confirm '{INCIDENT} {hosts}'"));
+    let ran = run::execute(&job(false, hosts), &settings)?;
+    if let Some(state) = &ran.state {
+        say("SIM 4/4 what was simulated");
+        measured(state, "SIM ");
+    }
+    say(&format!("SIM done; the timeline: runbook timeline {}", ran.run));
     Ok(ran.code)
 }
 
@@ -137,14 +167,15 @@ fn done(what: &str, command: &mut Command) -> Result<(), Failure> {
 }
 
 /// Per host: the loop before, what was changed, the proof after. Read from the run's own record.
-fn measured(state: &RunState) {
+fn measured(state: &RunState, mark: &str) {
     for host in &state.order {
         let Some(of) = state.hosts.get(host) else { continue };
-        println!("{host}");
+        println!("{mark}{host}");
+        let line = |what, of, step, tell: Tell| line(mark, what, of, step, tell);
         line("before", of, "loop", |unit| unit.first_note.as_ref().map(|note| note.summary.clone()));
         for (step, unit) in &of.units {
             if unit.outcome == Some(Outcome::Changed) {
-                println!("  changed  {step}: {}", visible(&unit.effects.join("; ")));
+                println!("{mark}  changed  {step}: {}", visible(&unit.effects.join("; ")));
             }
         }
         for step in ["one-process", "held", "answers", "still-fine"] {
@@ -156,14 +187,17 @@ fn measured(state: &RunState) {
     }
     let fine: Vec<HostName> = state.hosts.iter().filter(|(_, of)| proven(of)).map(|(name, _)| name.clone()).collect();
     if !fine.is_empty() {
-        println!("proven on {} ({} of {})", fold(&fine), fine.len(), state.hosts.len());
+        println!("{mark}proven on {} ({} of {})", fold(&fine), fine.len(), state.hosts.len());
     }
 }
 
-fn line(what: &str, of: &HostState, step: &str, tell: impl Fn(&UnitState) -> Option<String>) {
+/// What a unit tells, where it tells it.
+type Tell = fn(&UnitState) -> Option<String>;
+
+fn line(mark: &str, what: &str, of: &HostState, step: &str, tell: Tell) {
     let unit = of.units.iter().find(|(id, _)| id.as_str() == step).map(|(_, unit)| unit);
     if let Some(text) = unit.and_then(tell) {
-        println!("  {what:8} {step}: {}", visible(&text));
+        println!("{mark}  {what:8} {step}: {}", visible(&text));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::RunState;
 use crate::model::time::parse_duration;
-use crate::world::{Fleet, FleetOptions};
+use crate::world::any::AnyFleet;
 
 /// Arguments of `runbook exec`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         return Err(Failure::new(RunState::Aborted.code(), "not confirmed; nothing was contacted"));
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
-    let code = runtime.block_on(everywhere(hosts, &text, args));
+    let world = fleet::world(settings, std::collections::BTreeMap::new())?;
+    let code = runtime.block_on(everywhere(&world, hosts, &text, args));
     // what was given up must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));
     code
@@ -83,13 +84,10 @@ fn confirmed(args: &Args, settings: &Settings, hosts: &[Host]) -> Result<bool, F
     }
 }
 
-async fn everywhere(hosts: Vec<Host>, text: &str, args: &Args) -> Result<u8, Failure> {
-    let mut options = FleetOptions::from_env();
-    options.handshakes = options.handshakes.min(usize::from(args.forks));
-    let world = Fleet::new(options);
+async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args) -> Result<u8, Failure> {
     let op = Op::Shell(Shell::authored("exec".to_owned(), text.to_owned(), true).timeout(args.timeout));
     let cancel = CancellationToken::new();
-    let one = async |(index, host): (usize, Host)| (index, host.name.clone(), on(&world, &host, &op, &cancel).await);
+    let one = async |(index, host): (usize, Host)| (index, host.name.clone(), on(world, &host, &op, &cancel).await);
     let work = stream::iter(hosts.into_iter().enumerate()).map(one).buffer_unordered(usize::from(args.forks));
     let mut work = std::pin::pin!(work.collect::<Vec<_>>());
     let mut stop = Stop::new()?;
@@ -111,7 +109,7 @@ async fn everywhere(hosts: Vec<Host>, text: &str, args: &Args) -> Result<u8, Fai
 }
 
 /// The command on one host.
-async fn on(world: &Fleet, host: &Host, op: &Op, cancel: &CancellationToken) -> Answer {
+async fn on(world: &AnyFleet, host: &Host, op: &Op, cancel: &CancellationToken) -> Answer {
     let cancelled = || {
         let exit = Exit::NotStarted { why: "cancelled".to_owned() };
         let (stdout, stderr) = (Captured::default(), Captured::default());

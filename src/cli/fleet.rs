@@ -1,8 +1,9 @@
 //! The inventory and the hosts that a command is for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::IsTerminal;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
@@ -14,7 +15,12 @@ use crate::load::inventory;
 use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::inventory::Inventory;
+use crate::model::plan::SecretSource;
 use crate::model::selector::{Selector, SelectorError};
+use crate::model::sim::{self, Sim};
+use crate::world::any::AnyFleet;
+use crate::world::sim::SimFleet;
+use crate::world::{Fleet, FleetOptions};
 
 /// What every command that takes hosts says of naming them.
 pub const SELECTORS: &str = "\
@@ -129,8 +135,8 @@ impl<'a> Choice<'a> {
 
 /// The inventory.
 pub fn inventory(settings: &Settings) -> Result<Inventory, Failure> {
-    if settings.inventory.to_string_lossy().starts_with("sim:") {
-        return Err(Failure::invalid("the simulated fleet is not built yet").hint("-i inventory.toml"));
+    if let Some(sim) = simulated(settings)? {
+        return Ok(sim.inventory());
     }
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     inventory::load(&settings.inventory, home.as_deref()).map_err(|errors| {
@@ -138,6 +144,40 @@ pub fn inventory(settings: &Settings) -> Result<Inventory, Failure> {
         let failure = unusable("the inventory", &errors);
         if missing { failure.hint("-i FILE") } else { failure }
     })
+}
+
+/// Whether the inventory is a simulated fleet.
+pub fn is_sim(settings: &Settings) -> bool {
+    settings.inventory.to_string_lossy().starts_with(sim::PREFIX)
+}
+
+/// The simulated fleet that the inventory names, if it does.
+fn simulated(settings: &Settings) -> Result<Option<Sim>, Failure> {
+    if !is_sim(settings) {
+        return Ok(None);
+    }
+    let text = settings.inventory.to_string_lossy();
+    Sim::parse(&text).map(Some).map_err(|error| {
+        let mark = Mark { at: error.at, hint: error.hint };
+        marked(&text, format!("-i: {}", printable(&error.message)), mark)
+    })
+}
+
+/// Where things happen: the hosts of the inventory over SSH, or a simulated fleet. `secrets` says where those are that
+/// scripts name.
+pub fn world(settings: &Settings, secrets: BTreeMap<String, SecretSource>) -> Result<AnyFleet, Failure> {
+    Ok(match simulated(settings)? {
+        Some(sim) => AnyFleet::Sim(SimFleet::new(sim)),
+        None => AnyFleet::Ssh(Box::new(Fleet::new(FleetOptions::from_env()).with_secrets(secrets))),
+    })
+}
+
+/// Where the hosts of an earlier run are: those of a simulated one are gone with it, and made again with nothing wrong.
+pub fn world_of(sim: bool, hosts: &[Host]) -> AnyFleet {
+    match sim {
+        true => AnyFleet::Sim(SimFleet::new(Sim::again(hosts))),
+        false => AnyFleet::Ssh(Box::new(Fleet::new(FleetOptions::from_env()))),
+    }
 }
 
 /// The hosts that a choice names, in file order. Nothing is contacted; the record is read where runs are named.
@@ -157,13 +197,25 @@ pub fn chosen(settings: &Settings, choice: Choice<'_>) -> Result<Chosen, Failure
 /// A selector that cannot be used, with its place.
 fn refused(flag: Option<&str>, text: &str, error: SelectorError) -> Failure {
     let flag = flag.map_or(String::new(), |flag| format!("{flag}: "));
-    let mut failure = Failure::invalid(format!("selector: {flag}{}", printable(&error.message)));
+    let message = format!("selector: {flag}{}", printable(&error.message));
+    marked(text, message, Mark { at: error.at, hint: error.hint })
+}
+
+/// What of a text is wrong, in bytes, and what to write instead.
+struct Mark {
+    at: Range<usize>,
+    hint: Option<String>,
+}
+
+/// Something typed that cannot be used, with its place.
+fn marked(text: &str, message: String, mark: Mark) -> Failure {
+    let mut failure = Failure::invalid(message);
     if text.len() <= 100 && !text.is_empty() && !text.contains(char::is_control) {
-        let part = text.get(error.at.clone()).map_or(0, |part| part.chars().count()).max(1);
-        let caret = format!("{}{}", " ".repeat(error.column(text) - 1), "^".repeat(part));
-        failure = failure.detail(text).detail(caret);
+        let before = text.get(..mark.at.start).map_or(0, |before| before.chars().count());
+        let part = text.get(mark.at).map_or(0, |part| part.chars().count()).max(1);
+        failure = failure.detail(text).detail(format!("{}{}", " ".repeat(before), "^".repeat(part)));
     }
-    match error.hint {
+    match mark.hint {
         Some(hint) => failure.detail(hint),
         None => failure,
     }

@@ -1,5 +1,6 @@
 //! `runbook hosts --probe`: who can be reached, how fast, whose clock is off, and what each says of itself.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::failure::Failure;
+use crate::cli::fleet;
 use crate::cli::fold::{Down, causes};
 use crate::cli::output::{counted, print, table};
 use crate::cli::run::runtime;
@@ -19,7 +21,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Exit, Op, Reply, Shell};
 use crate::model::outcome::RunState;
 use crate::model::time::parse_duration;
-use crate::world::{Fleet, FleetOptions};
+use crate::world::any::AnyFleet;
 
 /// The names of the columns; stable.
 const COLUMNS: [&str; 8] = ["HOST", "REACH", "LATENCY", "SKEW", "SYSTEM", "NAME", "USER", "KEY"];
@@ -48,7 +50,8 @@ type Probed = (Host, Result<Up, Down>);
 /// Does it.
 pub fn run(hosts: Vec<Host>, options: &Options, settings: &Settings) -> Result<u8, Failure> {
     let runtime = runtime()?;
-    let probed = runtime.block_on(everywhere(hosts, options));
+    let world = fleet::world(settings, BTreeMap::new())?;
+    let probed = runtime.block_on(everywhere(&world, hosts, options));
     // what did not end in time must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));
     let rows: Vec<Vec<String>> = probed.iter().map(|(host, found)| row(&host.name, found)).collect();
@@ -64,13 +67,10 @@ pub fn run(hosts: Vec<Host>, options: &Options, settings: &Settings) -> Result<u
 }
 
 /// Every host on its own: one that is dead keeps a place among `forks` until its deadline, and nobody's result.
-async fn everywhere(hosts: Vec<Host>, options: &Options) -> Vec<Probed> {
+async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, options: &Options) -> Vec<Probed> {
     let forks = usize::from(options.forks);
-    let mut fleet = FleetOptions::from_env();
-    fleet.handshakes = forks;
-    let world = Fleet::new(fleet);
     let one = async |(index, host): (usize, Host)| {
-        let found = match timeout(options.timeout, probe(&world, &host)).await {
+        let found = match timeout(options.timeout, probe(world, &host)).await {
             Ok(found) => found,
             Err(_) => {
                 Err(Finding::new("probe-timeout", format!("it was not done in {:?}", options.timeout)).hint("--timeout TIME"))
@@ -85,7 +85,7 @@ async fn everywhere(hosts: Vec<Host>, options: &Options) -> Vec<Probed> {
     done.into_iter().map(|(_, probed)| probed).collect()
 }
 
-async fn probe(world: &Fleet, host: &Host) -> Result<Up, Finding> {
+async fn probe(world: &AnyFleet, host: &Host) -> Result<Up, Finding> {
     let (mut session, connected) = world.connect(host).await.map_err(|fault| fault.finding)?;
     let reply = session.perform(&[Op::Shell(Shell::look("latency", ":"))], &CancellationToken::new()).await.pop();
     if let Some((class, why)) = session.lost() {

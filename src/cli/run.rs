@@ -32,7 +32,6 @@ use crate::report::end;
 use crate::report::paint::Paint;
 use crate::state::run::RunState;
 use crate::state::summary::conclude;
-use crate::world::{Fleet, FleetOptions};
 
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -277,7 +276,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     if can_ask {
         reporters.push(Box::new(Prompter::new(by.clone(), consent == Consent::Ask, to.clone())));
     }
-    let secrets = plan.secrets.clone();
+    let world = fleet::world(settings, plan.secrets.clone())?;
     let setup = Setup {
         run: run.clone(),
         plan: Arc::new(plan),
@@ -287,10 +286,10 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         ticket: args.ticket.clone(),
         forks: args.forks,
         argv: std::env::args().skip(1).collect(),
-        sim: false,
+        sim: fleet::is_sim(settings),
         with_output: args.with_output,
         asking,
-        world: Arc::new(Fleet::new(FleetOptions::from_env()).with_secrets(secrets)),
+        world: Arc::new(world),
         log,
         control,
         reporters,

@@ -31,7 +31,7 @@ const RUNNING: usize = 20;
 
 enum Message {
     Event(Box<EventKind>, Option<oneshot::Sender<Result<(), LogError>>>),
-    State(oneshot::Sender<RunState>),
+    State(oneshot::Sender<Arc<RunState>>),
     Running(oneshot::Sender<Vec<String>>),
 }
 
@@ -62,7 +62,7 @@ impl Recorder {
     }
 
     /// The state after every event handed over so far.
-    pub async fn state(&self) -> Result<RunState, LogError> {
+    pub async fn state(&self) -> Result<Arc<RunState>, LogError> {
         let (ask, answer) = oneshot::channel();
         self.to.send(Message::State(ask)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
@@ -122,6 +122,8 @@ impl Dispatch {
 
 async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, deaf: CancellationToken) -> RunState {
     let mut told = Told::start(std::mem::take(&mut start.reporters), deaf);
+    // shared with who asks for it, not copied: that of a large run is large
+    let mut state = Arc::new(std::mem::take(&mut start.state));
     let mut broken: Option<LogError> = None;
     let mut inbox = Vec::with_capacity(GROUP);
     while from.recv_many(&mut inbox, GROUP).await > 0 {
@@ -131,12 +133,12 @@ async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, d
         for message in inbox.drain(..) {
             match message {
                 Message::Event(kind, ack) => {
-                    let seq = start.state.seq + events.len() as u64 + 1;
+                    let seq = state.seq + events.len() as u64 + 1;
                     events.push(Event { seq, ts: (start.now)(), run: start.run.clone(), kind: *kind });
                     acks.extend(ack);
                 }
                 Message::State(ask) => asks.push(ask),
-                Message::Running(ask) => drop(ask.send(running(&start.state))),
+                Message::Running(ask) => drop(ask.send(running(&state))),
             }
         }
         if !events.is_empty() {
@@ -146,8 +148,9 @@ async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, d
             };
             match &result {
                 Ok(()) => {
+                    let state = Arc::make_mut(&mut state);
                     for event in events {
-                        start.state.apply(&event);
+                        state.apply(&event);
                         told.tell(event);
                     }
                 }
@@ -164,11 +167,11 @@ async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, d
             }
         }
         for ask in asks {
-            let _ = ask.send(start.state.clone());
+            let _ = ask.send(Arc::clone(&state));
         }
     }
     told.finish().await;
-    start.state
+    Arc::unwrap_or_clone(state)
 }
 
 /// The bystanders, on a thread of their own: a stalled terminal stalls nothing else.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -109,7 +109,7 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
     let mut driver = Driver {
         ctx,
         plan: setup.plan,
-        forks: Arc::new(Semaphore::new(setup.forks.max(1))),
+        forks: setup.forks.max(1),
         lanes: lanes.into_iter().map(Some).collect(),
         deaf: dispatch.deaf.clone(),
         ended: Vec::new(),
@@ -188,7 +188,7 @@ async fn announce(recorder: &Recorder, plan: &Plan, dry_run: bool, by: String, t
 struct Driver<W: World> {
     ctx: RunContext<W>,
     plan: Arc<Plan>,
-    forks: Arc<Semaphore>,
+    forks: usize,
     /// A lane is away while a task works on it.
     lanes: Vec<Option<Lane<W>>>,
     /// Cancelled when nobody is told of anything any more.
@@ -229,26 +229,26 @@ impl<W: World> Driver<W> {
         F: Fn(Lane<W>, RunContext<W>) -> Fut,
         Fut: Future<Output = (Lane<W>, R)> + Send + 'static,
     {
+        // a task is made when its turn comes: the state of thousands that only wait would be most of the memory
         let mut tasks = JoinSet::new();
         let mut names = HashMap::new();
-        for index in which {
-            let name = self.plan.lanes.get(*index).map(|lane| lane.host.name.clone());
-            let Some(lane) = self.lanes.get_mut(*index).and_then(Option::take) else { continue };
-            let (forks, index, lost) = (Arc::clone(&self.forks), *index, self.ctx.lost.clone());
-            let work = work(lane, self.ctx.clone());
-            let task = tasks.spawn(async move {
-                // the semaphore is never closed; a lane that cannot wait for it works at once
-                let _permit = tokio::select! {
-                    permit = forks.acquire_owned() => permit.ok(),
-                    () = lost.cancelled() => None,
-                };
-                (index, work.await)
-            });
-            names.extend(name.map(|name| (task.id(), name)));
-        }
+        let mut rest = which.iter().copied();
         let mut results = BTreeMap::new();
         let mut bug = false;
-        while let Some(joined) = tasks.join_next().await {
+        loop {
+            while tasks.len() < self.forks {
+                let Some(index) = rest.next() else { break };
+                let Some(lane) = self.lanes.get_mut(index).and_then(Option::take) else { continue };
+                let name = lane.name().clone();
+                let work = Box::pin(work(lane, self.ctx.clone()));
+                let task = tasks.spawn(async move { (index, work.await) });
+                names.insert(task.id(), name);
+            }
+            let Some(joined) = tasks.join_next_with_id().await else { break };
+            let joined = joined.map(|(id, done)| {
+                names.remove(&id);
+                done
+            });
             match joined {
                 Ok((index, (lane, result))) => {
                     self.lanes[index] = Some(lane);
@@ -535,6 +535,8 @@ impl<W: World> Driver<W> {
             next: end.next,
             duration_ms: took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         };
+        // else the next event would be applied to a copy
+        drop(state);
         self.ctx.recorder.commit(finished).await
     }
 

@@ -20,7 +20,7 @@ const STEPS: &[&str] = &["
         runbook  TEXT NOT NULL,
         selector TEXT NOT NULL,
         plan     TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX runs_started ON runs (started);
     CREATE TABLE events (
         run  TEXT NOT NULL REFERENCES runs (run),

@@ -17,6 +17,7 @@ mod pattern;
 pub mod plan;
 pub mod runbook;
 pub mod selector;
+pub mod sim;
 pub mod step;
 pub mod template;
 pub mod time;

@@ -157,6 +157,11 @@ impl Shell {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// Whether a person wrote its text: the author of a runbook or an operator.
+    pub fn is_authored(&self) -> bool {
+        matches!(self.text, Cow::Owned(_))
+    }
 }
 
 /// An HTTP request.

@@ -13,7 +13,7 @@ use crate::model::step::Unreadable;
 use crate::read::proc::{Proc, ProcTable, clean};
 use crate::read::sockets::{Listener, parse_proc_net, parse_ss};
 
-const SCRIPT: &str = include_str!("pm2_host.sh");
+pub(crate) const SCRIPT: &str = include_str!("pm2_host.sh");
 const SECTIONS: [&str; 10] = ["@head", "@ps", "@args", "@cwd", "@env", "@sock", "@file", "@dump", "@cli", "@end"];
 
 /// The look, for a PM2_HOME; `~/` is the acting user's home.

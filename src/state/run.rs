@@ -24,6 +24,8 @@ pub struct RunState {
     pub by: String,
     /// The ticket, where given.
     pub ticket: Option<String>,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
     /// Whether it is a dry run.
     pub dry_run: bool,
     /// When it was planned.
@@ -162,6 +164,7 @@ impl RunState {
         self.seq = event.seq;
         self.last = Some(event.ts);
         match &event.kind {
+            E::StreamStart { sim, .. } => self.sim = *sim,
             E::RunPlanned { runbook, selector, hosts, batches, steps, phases, dry_run, by, ticket, .. } => {
                 self.runbook = Some(runbook.clone());
                 self.selector.clone_from(selector);

@@ -9,7 +9,7 @@ mod free_port;
 pub mod http;
 pub mod kill_switch;
 mod log_scan;
-mod pm2;
+pub(crate) mod pm2;
 mod pm2_daemon;
 mod pm2_look;
 mod port;

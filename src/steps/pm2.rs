@@ -2,7 +2,7 @@
 //!
 //! A change never names what varies by itself (status, counters, pids of a loop): it is compared with a second look.
 
-mod act;
+pub(crate) mod act;
 mod replace;
 mod verb;
 
@@ -30,7 +30,7 @@ use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 /// What saving does, as an effect.
 pub(crate) const SAVED: &str = "save pm2's list; the former one is kept in dump.pm2.before-runbook";
 
-const RELEASE: &str = "case $START_CWD in \"~\") c=$HOME ;; \"~/\"*) c=$HOME/${START_CWD#??} ;; *) c=$START_CWD ;; esac
+pub(crate) const RELEASE: &str = "case $START_CWD in \"~\") c=$HOME ;; \"~/\"*) c=$HOME/${START_CWD#??} ;; *) c=$START_CWD ;; esac
 case $CONFIG in \"~/\"*) f=$HOME/${CONFIG#??} ;; /*) f=$CONFIG ;; *) f=$c/$CONFIG ;; esac
 if [ -d \"$c\" ] && [ -x \"$c\" ] && [ -r \"$f\" ]; then echo ready; elif [ -d \"$c\" ] && [ -x \"$c\" ]; then echo no-config; else echo no-cwd; fi";
 

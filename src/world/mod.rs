@@ -1,9 +1,11 @@
-//! The outside: SSH, HTTP, the clock.
+//! The outside: SSH, HTTP, the clock; or a simulated fleet instead of it.
 
+pub mod any;
 mod http;
 mod pm2_rpc;
 mod secrets;
 mod shown;
+pub mod sim;
 pub mod ssh;
 pub mod timeouts;
 

@@ -19,5 +19,6 @@ mod main_job;
 mod pm2_cases;
 mod report;
 mod rollout;
+mod sim;
 mod ssh;
 mod waits;

@@ -11,7 +11,7 @@ use crate::read::pm2_host::Dump;
 use crate::read::proc::clean;
 use crate::steps::pm2_look::Seen;
 
-const SCRIPT: &str = include_str!("act.sh");
+pub(crate) const SCRIPT: &str = include_str!("act.sh");
 
 /// What is done to one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
