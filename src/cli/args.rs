@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{close, demo, exec, history, hosts, journal, lab, lint, list, note, run, steps, timeline};
+use crate::cli::{close, completions, demo, exec, history, hosts, journal, lab, lint, list, note, run, schema, steps, timeline};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -32,6 +32,9 @@ pub struct Global {
     /// Where the journal is kept [default: ${XDG_STATE_HOME:-~/.local/state}/runbook]
     #[arg(long, global = true, env = "RUNBOOK_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// How results are told
+    #[arg(short, long, global = true, value_name = "FORM", default_value = "human")]
+    pub output: Form,
     /// How progress is shown
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub progress: Progress,
@@ -41,6 +44,17 @@ pub struct Global {
     /// More detail; twice for output
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// How results are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// In words.
+    Human,
+    /// One JSON object a line, and nothing else on standard output; `runbook schema` has its form.
+    Json,
+    /// Only what went wrong, or bare names, one a line.
+    Quiet,
 }
 
 /// How progress is shown.
@@ -90,6 +104,10 @@ pub enum Command {
     Timeline(timeline::Args),
     /// The reference of the kinds of steps
     Steps(steps::Args),
+    /// The JSON Schema of what is printed for programs
+    Schema(schema::Args),
+    /// What a shell needs to complete arguments
+    Completions(completions::Args),
     /// Add a note to a run's timeline
     Note(note::Args),
     /// Check the record

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice};
 use crate::cli::note::who;
@@ -218,7 +219,10 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     match consent {
         // given before the start: it does not wait for an output that may be stalled
         Consent::Flag => answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() }),
-        Consent::Ask => reporters.push(Box::new(Prompter::new(by.clone(), to.clone()))),
+        Consent::Ask => {
+            reporters.extend(settings.asking());
+            reporters.push(Box::new(Prompter::new(by.clone(), to.clone())));
+        }
     }
     let setup = Setup {
         run: run.clone(),
@@ -262,8 +266,13 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
 /// The length and head of the record, to be noted elsewhere.
 fn tell_head(journal: &Journal, settings: &Settings, run: &RunId) {
     if let Ok(Some((events, head))) = journal.head(run) {
+        let paint = Paint { color: settings.color };
         // a closed output is no failure of the run
-        let _ = end::record(&mut io::stdout(), Paint { color: settings.color }, events, &head);
+        let _ = match settings.output {
+            Form::Human => end::record(&mut io::stdout(), paint, events, &head),
+            Form::Json => end::record(&mut io::stderr(), Paint { color: false }, events, &head),
+            Form::Quiet => Ok(()),
+        };
     }
 }
 

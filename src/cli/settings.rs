@@ -4,11 +4,15 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use crate::cli::args::{Global, Progress, When};
+use crate::cli::args::{Form, Global, Progress, When};
 use crate::cli::failure::Failure;
+use crate::cli::operator::UntilAnswered;
 use crate::engine::report::Reporter;
 use crate::report::human::{Human, Options};
+use crate::report::json::Json;
 use crate::report::lines::Lines;
+use crate::report::paint::Paint;
+use crate::report::quiet::Quiet;
 use crate::state::run::RunState;
 
 /// Decided once, at the start.
@@ -20,6 +24,8 @@ pub struct Settings {
     pub runbooks: PathBuf,
     /// Where the journal is kept.
     pub state_dir: PathBuf,
+    /// How results are told.
+    pub output: Form,
     /// Whether standard output may show colours.
     pub color: bool,
     /// Whether two live lines are drawn on standard error.
@@ -52,6 +58,7 @@ impl Settings {
             When::Auto => stdout_terminal && !dumb,
         };
         let live = match global.progress {
+            _ if global.output != Form::Human => false,
             Progress::Bar => true,
             Progress::Lines | Progress::None => false,
             Progress::Auto => std::io::stderr().is_terminal() && stdout_terminal && !quiet_place,
@@ -60,6 +67,7 @@ impl Settings {
             inventory: global.inventory.clone(),
             runbooks: global.runbooks.clone(),
             state_dir: global.state_dir.clone().map_or_else(default_state_dir, Ok)?,
+            output: global.output,
             color,
             live,
             progress: global.progress != Progress::None,
@@ -81,12 +89,26 @@ impl Settings {
 
     /// The same for a run that another process has begun.
     pub fn reporter_of(&self, begun: RunState) -> Box<dyn Reporter> {
+        let out = std::io::stdout();
+        match self.output {
+            Form::Json => return Box::new(Json::new(out)),
+            Form::Quiet => return Box::new(Quiet::new(out, Paint { color: self.color }).knowing(begun)),
+            Form::Human => {}
+        }
         if self.person {
             let options = Options { color: self.color, verbose: self.verbose, columns: self.columns, live: self.live };
-            Box::new(Human::new(std::io::stdout(), options).knowing(begun))
+            Box::new(Human::new(out, options).knowing(begun))
         } else {
-            Box::new(Lines::new(std::io::stdout(), self.verbose).knowing(begun))
+            Box::new(Lines::new(out, self.verbose).knowing(begun))
         }
+    }
+
+    /// Whoever is asked must see what about, also where standard output is for a program: told on standard error until
+    /// they have answered.
+    pub fn asking(&self) -> Option<Box<dyn Reporter>> {
+        let options = Options { color: false, verbose: self.verbose, columns: self.columns, live: false };
+        (self.output != Form::Human)
+            .then(|| -> Box<dyn Reporter> { Box::new(UntilAnswered::new(Human::new(std::io::stderr(), options))) })
     }
 }
 

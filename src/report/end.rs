@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use crate::model::event::{Event, EventKind, Failure, OpenItem};
+use crate::model::finding::Finding;
 use crate::model::id::HostName;
 use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::visible::clip;
@@ -25,18 +26,9 @@ const MESSAGE: usize = 160;
 
 /// Writes the closing block of a run whose last event is `finished`.
 pub fn block(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
-    let EventKind::RunFinished { state: end, hosts, changed, open, failures, next, duration_ms, .. } = &finished.kind else {
-        return Ok(());
-    };
-    let left = if open.is_empty() { "nothing left open".to_owned() } else { format!("OPEN {}", open.len()) };
-    let took = words::clock(words::millis(*duration_ms));
-    let (run, tally) = (&finished.run, words::tally(hosts));
-    let head = match (state.dry_run, *changed) {
-        (true, 0) => format!("dry run {run}  {took}   {tally}   nothing was changed"),
-        _ => format!("run {run}  {took}   {tally}   {changed} changed   {left}"),
-    };
+    let EventKind::RunFinished { open, failures, next, .. } = &finished.kind else { return Ok(()) };
     writeln!(out)?;
-    paint.line(out, state_verb(*end), state_tone(*end), &head)?;
+    head(out, paint, state, finished)?;
     causes(out, paint, state, failures)?;
     let waiting: Vec<_> = state.order.iter().filter(|name| not_started(state, name)).cloned().collect();
     if !waiting.is_empty() && !state.dry_run {
@@ -45,6 +37,38 @@ pub fn block(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Eve
     }
     still_open(out, paint, open)?;
     next_commands(out, paint, next)
+}
+
+/// Only what went wrong and what is open, and then the closing line.
+pub fn short(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
+    let EventKind::RunFinished { open, failures, .. } = &finished.kind else { return Ok(()) };
+    causes(out, paint, state, failures)?;
+    still_open(out, paint, open)?;
+    head(out, paint, state, finished)
+}
+
+/// Says of something that it could not be closed.
+pub fn not_closed(
+    out: &mut dyn Write,
+    paint: Paint,
+    state: &RunState,
+    (host, key): (&HostName, &str),
+    finding: &Finding,
+) -> io::Result<()> {
+    let (title, _) = words::open_title(state, host, key);
+    paint.line(out, "STILL OPEN", Tone::Warn, &format!("{host}  {title} could not be closed: {}", finding.summary))
+}
+
+fn head(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
+    let EventKind::RunFinished { state: end, hosts, changed, open, duration_ms, .. } = &finished.kind else { return Ok(()) };
+    let left = if open.is_empty() { "nothing left open".to_owned() } else { format!("OPEN {}", open.len()) };
+    let took = words::clock(words::millis(*duration_ms));
+    let (run, tally) = (&finished.run, words::tally(hosts));
+    let head = match (state.dry_run, *changed) {
+        (true, 0) => format!("dry run {run}  {took}   {tally}   nothing was changed"),
+        _ => format!("run {run}  {took}   {tally}   {changed} changed   {left}"),
+    };
+    paint.line(out, state_verb(*end), state_tone(*end), &head)
 }
 
 /// The commands to type next, one a line.
