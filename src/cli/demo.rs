@@ -81,18 +81,13 @@ fn job(dry_run: bool, hosts: u16) -> run::Args {
     run::Args {
         name: INCIDENT.to_owned(),
         hosts: "all".to_owned(),
-        limit: None,
-        exclude: None,
         dry_run,
-        detailed_exitcode: false,
         yes: true,
         confirm: Some(format!("{INCIDENT} {hosts}")),
-        set: Vec::new(),
         forks: 50,
-        batch: Vec::new(),
-        max_fail: None,
         expect_hosts: Some(usize::from(hosts)),
         ticket: Some("demo".to_owned()),
+        ..run::Args::default()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The person at the keyboard and the signals: both become orders to the engine.
 
 use std::io::{self, BufRead, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::engine::report::Reporter;
 use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
+use crate::model::visible::visible;
 
 /// A signal within this time of the last one is the same press, delivered twice.
 const DEBOUNCE: Duration = Duration::from_millis(500);
@@ -25,23 +26,40 @@ pub enum Consent {
     Ask,
 }
 
-/// Answers `confirm.asked` from the terminal, on a thread of its own.
+/// Answers `confirm.asked` and `decision.asked` from the terminal, on a thread of its own.
 pub struct Prompter {
     by: String,
+    /// Whether the plan is to be confirmed here; else a flag has done that.
+    plan: bool,
+    turn: Arc<Mutex<()>>,
     to: mpsc::Sender<Control>,
 }
 
 impl Prompter {
     /// A prompter that sends its answer to `to`.
-    pub fn new(by: String, to: mpsc::Sender<Control>) -> Self {
-        Self { by, to }
+    pub fn new(by: String, plan: bool, to: mpsc::Sender<Control>) -> Self {
+        Self { by, plan, turn: Arc::default(), to }
     }
 }
 
 impl Reporter for Prompter {
     fn on(&mut self, event: &Event) -> io::Result<()> {
-        let EventKind::ConfirmAsked { phrase, .. } = &event.kind else { return Ok(()) };
         let (by, to) = (self.by.clone(), self.to.clone());
+        if let EventKind::DecisionAsked { id, question, .. } = &event.kind {
+            let (id, question) = (id.clone(), visible(question).to_string());
+            let turn = Arc::clone(&self.turn);
+            thread::spawn(move || {
+                // one question at a time: two prompts on one line could not be told apart
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let yes = decide(&question).unwrap_or(false);
+                answer(&to, Control::Answer { id, yes, by });
+            });
+            return Ok(());
+        }
+        let EventKind::ConfirmAsked { phrase, .. } = &event.kind else { return Ok(()) };
+        if !self.plan {
+            return Ok(());
+        }
         let phrase = phrase.clone();
         // a thread that waits for a line cannot be ended; it must not be one that anybody waits for
         thread::spawn(move || {
@@ -89,6 +107,17 @@ impl<R: Reporter> Reporter for UntilAnswered<R> {
 pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
     // the engine may have ended meanwhile; then nobody needs the answer
     let _ = to.try_send(order);
+}
+
+/// Asks a question of the run on the terminal; what is not a yes is a no.
+fn decide(question: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "      Decide {question} [y/N] ")?;
+    err.flush()?;
+    drop(err);
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 /// Asks on the terminal: a phrase that must be typed, or a plain yes. Why it is asked was said before.

@@ -20,22 +20,23 @@ use crate::engine::report::Reporter;
 use crate::engine::run::{EngineError, Setup};
 use crate::journal::store::{Journal, NewRun};
 use crate::journal::writer::Writer;
+use crate::load::kinds::KINDS;
 use crate::load::runbook as loader;
 use crate::model::control::Control;
-use crate::model::id::RunId;
+use crate::model::id::{RunId, StepId};
 use crate::model::outcome::{Risk, RunState as EndState};
-use crate::model::plan::{BatchSize, Confirmation, Plan};
+use crate::model::plan::{BatchSize, Confirmation, OnFailure, Plan};
 use crate::model::time::Timestamp;
-use crate::plan::build::{Kinds, Request, build};
+use crate::plan::build::{Request, build};
+use crate::plan::select::Selection;
 use crate::report::end;
 use crate::report::paint::Paint;
 use crate::state::run::RunState;
 use crate::state::summary::conclude;
-use crate::steps;
 use crate::world::{Fleet, FleetOptions};
 
 /// Arguments of `runbook run`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// The runbook: the name of a file in the runbooks directory, without .toml
     pub name: String,
@@ -72,12 +73,55 @@ pub struct Args {
     /// No further batch once this many hosts have failed
     #[arg(long, value_name = "N|P%", value_parser = BatchSize::parse)]
     pub max_fail: Option<BatchSize>,
+    /// What a failed step does where the runbook does not say it
+    #[arg(long, value_name = "WORD")]
+    pub on_fail: Option<OnFail>,
+    /// Of the steps only these; pre-checks and verification always take part
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Of the steps not these
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// No step before this one
+    #[arg(long, value_name = "ID")]
+    pub start_at: Option<String>,
+    /// Say yes to what this `confirm` step asks
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub approve: Vec<String>,
+    /// Tell what commands of the runbook print
+    #[arg(long)]
+    pub with_output: bool,
+    /// Never ask: what would ask fails and names the flag
+    #[arg(long)]
+    pub no_input: bool,
     /// Refuse unless exactly this many hosts are selected
     #[arg(long, value_name = "N")]
     pub expect_hosts: Option<usize>,
     /// The incident or change this belongs to; kept in the record
     #[arg(long, value_name = "T")]
     pub ticket: Option<String>,
+}
+
+/// What a failed step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnFail {
+    /// Its host's lane ends; the others go on.
+    #[value(alias = "stop")]
+    StopHost,
+    /// Nothing new starts anywhere but closes.
+    StopRun,
+    /// The lane goes on; the host is failed all the same.
+    Continue,
+}
+
+impl OnFail {
+    fn meaning(self) -> OnFailure {
+        match self {
+            OnFail::StopHost => OnFailure::StopHost,
+            OnFail::StopRun => OnFailure::StopRun,
+            OnFail::Continue => OnFailure::Continue,
+        }
+    }
 }
 
 /// What a run left behind.
@@ -148,12 +192,10 @@ fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
         sets: sets(&args.set)?,
         batches: (!batches.is_empty()).then_some(batches),
         max_failures: args.max_fail,
+        on_failure: args.on_fail.map(OnFail::meaning),
+        selection: Selection { only: args.only.clone(), skip: args.skip.clone(), start_at: args.start_at.clone() },
     };
-    let kinds = Kinds {
-        risk: |kind| steps::kind(kind).map(|kind| kind.risk),
-        check: |kind, fields, context| steps::instantiate(kind, fields, context).and_then(Result::err).unwrap_or_default(),
-    };
-    build(&request, &kinds).map_err(|errors| {
+    build(&request, &KINDS).map_err(|errors| {
         let failure = Failure::invalid(format!("`{}` cannot be planned for these hosts", args.name));
         errors.into_iter().fold(failure, |failure, error| {
             let failure = failure.detail(error.message);
@@ -168,6 +210,17 @@ fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
         None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", set.escape_debug()))),
     };
     given.iter().map(one).collect()
+}
+
+/// The `confirm` steps that were approved by flag.
+fn approved(args: &Args, plan: &Plan) -> Result<BTreeSet<StepId>, Failure> {
+    let asks: BTreeSet<&StepId> = plan.units.iter().filter(|unit| unit.kind == "confirm").map(|unit| &unit.step).collect();
+    let one = |id: &String| match asks.iter().find(|step| step.as_str() == id) {
+        Some(step) => Ok((*step).clone()),
+        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", id.escape_debug()))
+            .hint(format!("runbook show {}", plan.runbook.name))),
+    };
+    args.approve.iter().map(one).collect()
 }
 
 /// Compares what was confirmed by flag with what is planned, before anything is contacted.
@@ -187,7 +240,7 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     match &plan.confirmation {
         Confirmation::None => Ok(Consent::Flag),
         Confirmation::Yes if args.yes => Ok(Consent::Flag),
-        _ if settings.can_ask => Ok(Consent::Ask),
+        _ if settings.can_ask && !args.no_input => Ok(Consent::Ask),
         Confirmation::Yes => Err(Failure::invalid("this run needs a confirmation and there is no terminal to ask on")
             .hint("add --yes, or look first with --dry-run")),
         Confirmation::Phrase { phrase, why } => {
@@ -216,14 +269,19 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let signals =
         Signals::listen(to.clone()).map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
-    match consent {
+    if consent == Consent::Flag {
         // given before the start: it does not wait for an output that may be stalled
-        Consent::Flag => answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() }),
-        Consent::Ask => {
-            reporters.extend(settings.asking());
-            reporters.push(Box::new(Prompter::new(by.clone(), to.clone())));
-        }
+        answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() });
     }
+    let can_ask = settings.can_ask && !args.no_input;
+    let asking = Asking { approved: approved(args, &plan)?, by: by.clone(), can_ask };
+    if consent == Consent::Ask {
+        reporters.extend(settings.asking());
+    }
+    if can_ask {
+        reporters.push(Box::new(Prompter::new(by.clone(), consent == Consent::Ask, to.clone())));
+    }
+    let secrets = plan.secrets.clone();
     let setup = Setup {
         run: run.clone(),
         plan: Arc::new(plan),
@@ -234,9 +292,9 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         forks: args.forks,
         argv: std::env::args().skip(1).collect(),
         sim: false,
-        with_output: false,
-        asking: Asking { approved: BTreeSet::new(), by: who(), can_ask: false },
-        world: Arc::new(Fleet::new(FleetOptions::from_env())),
+        with_output: args.with_output,
+        asking,
+        world: Arc::new(Fleet::new(FleetOptions::from_env()).with_secrets(secrets)),
         log,
         control,
         reporters,

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::converge::{Mode, converge};
+use crate::engine::converge::{Attempt, Mode, converge};
 use crate::engine::dispatch::{Dispatch, Start};
 use crate::engine::link::{Link, RunContext};
 use crate::engine::log::Log;
-use crate::engine::orders::Orders;
 use crate::engine::report::Reporter;
 use crate::engine::unit::{Unit, UnitEnd};
 use crate::engine::world::World;
@@ -32,7 +31,7 @@ const UNSENT: &str = "not-sent";
 pub async fn close<W: World>(ctx: &RunContext<W>, link: &mut Link<W>, obligation: &Obligation) -> bool {
     let host = link.name().clone();
     let end = match Unit::new(&obligation.closer, &BTreeMap::new(), &BTreeMap::new()) {
-        Ok(unit) => converge(&ctx.for_closing(), link, &unit, Mode::Act).await,
+        Ok(unit) => converge(&ctx.for_closing(), link, &unit, Mode::Act, Attempt::first()).await,
         Err(finding) => UnitEnd::no(Outcome::Failed, finding),
     };
     let key = obligation.key.clone();
@@ -119,13 +118,7 @@ pub async fn close_all<W: World, L: Log>(left: LeftOpen<W, L>) -> Option<RunStat
         now: Arc::new(move || clock.now()),
         lost: lost.clone(),
     });
-    let ctx = RunContext {
-        world: left.world,
-        recorder: dispatch.recorder.clone(),
-        orders: Orders::none(),
-        asking: Arc::default(),
-        lost,
-    };
+    let ctx = RunContext::alone(left.world, dispatch.recorder.clone(), lost);
     for (host, state) in due {
         close_recorded(&ctx, &host, &state, |_| true).await;
     }

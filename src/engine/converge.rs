@@ -13,7 +13,7 @@ use crate::engine::unit::{Unit, UnitEnd};
 use crate::engine::world::World;
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
-use crate::model::id::HostName;
+use crate::model::id::{HostName, StepId};
 use crate::model::op::{Answer, Exit, HttpReply, Op, Reply, Shell};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
@@ -32,6 +32,22 @@ pub enum Mode {
     Hold(String),
 }
 
+/// Which try this is.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// From 1.
+    pub n: u32,
+    /// What is open on the host already: it is not opened a second time.
+    pub owed: &'a [Obligation],
+}
+
+impl Attempt<'_> {
+    /// The first one, with nothing open.
+    pub fn first() -> Self {
+        Self { n: 1, owed: &[] }
+    }
+}
+
 /// Looks that are kept for judging; of a longer wait the oldest and the newest.
 const LOOKS: usize = 256;
 /// Pauses between looks while waiting; the last one repeats.
@@ -40,9 +56,16 @@ const POLL: [u64; 4] = [500, 1_000, 2_000, 5_000];
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// Brings one unit to the state that its step describes, or says why not.
-pub async fn converge<W: World>(ctx: &RunContext<W>, link: &mut Link<W>, unit: &Unit, mode: Mode) -> UnitEnd {
+pub async fn converge<W: World>(
+    ctx: &RunContext<W>,
+    link: &mut Link<W>,
+    unit: &Unit,
+    mode: Mode,
+    attempt: Attempt<'_>,
+) -> UnitEnd {
     let deadline = ctx.world.now().plus(unit.timeout());
-    Converge { ctx, link, unit, mode, looks: Vec::new(), acted: None, said: None, opened: None, deadline, polls: 0 }.run().await
+    let looks = Vec::new();
+    Converge { ctx, link, unit, mode, attempt, looks, acted: None, said: None, opened: None, deadline, polls: 0 }.run().await
 }
 
 struct Converge<'a, W: World> {
@@ -50,6 +73,7 @@ struct Converge<'a, W: World> {
     link: &'a mut Link<W>,
     unit: &'a Unit,
     mode: Mode,
+    attempt: Attempt<'a>,
     looks: Vec<Look>,
     acted: Option<(Acted, Option<Finding>)>,
     said: Option<Note>,
@@ -106,7 +130,8 @@ impl<W: World> Converge<'_, W> {
         let Some(target) = self.link.target() else {
             return Err(Finding::new("connection-lost", "the host is not connected"));
         };
-        let ops = self.unit.step.probes(target);
+        let mut ops = self.unit.step.probes(target);
+        self.equip(&mut ops);
         let replies = self.link.look(self.ctx, &ops).await?;
         if self.looks.len() >= LOOKS {
             // the first looks say how it was, the newest say how it is
@@ -120,13 +145,21 @@ impl<W: World> Converge<'_, W> {
         let target = self.link.target().ok_or_else(|| Unreadable::new("the host is not connected"))?;
         let acted = self.acted.as_ref().map(|(acted, _)| acted);
         let verdict = self.unit.step.judge(&Evidence { target, looks: &self.looks, acted })?;
-        Ok(match (verdict, self.unit.spec.timeout) {
-            (Verdict::Change(mut change), Some(timeout)) => {
-                change.ops.iter_mut().for_each(|op| op.limit_authored(timeout));
-                Verdict::Change(change)
-            }
-            (verdict, _) => verdict,
-        })
+        let Verdict::Change(mut change) = verdict else { return Ok(verdict) };
+        self.equip(&mut change.ops);
+        self.equip(&mut change.undo);
+        if let Some(timeout) = self.unit.spec.timeout {
+            change.ops.iter_mut().for_each(|op| op.limit_authored(timeout));
+        }
+        Ok(Verdict::Change(change))
+    }
+
+    /// As whom, and with which secrets.
+    fn equip(&self, ops: &mut [Op]) {
+        let spec = &self.unit.spec;
+        if spec.acts_as.is_some() || !spec.secrets.is_empty() {
+            ops.iter_mut().for_each(|op| op.equip(spec.acts_as.as_deref(), &spec.secrets));
+        }
     }
 
     /// Records what was seen and what it came to: always at first and where the word changes.
@@ -288,7 +321,7 @@ impl<W: World> Converge<'_, W> {
         };
         let asked = EventKind::DecisionAsked {
             id: id.clone(),
-            step: self.unit.spec.step.clone(),
+            step: Some(self.unit.spec.step.clone()),
             hosts: vec![host],
             question: question.text,
             options: vec!["yes".to_owned(), "no".to_owned()],
@@ -340,6 +373,7 @@ impl<W: World> Converge<'_, W> {
         let mut doubt = None;
         for op in &change.ops {
             let reply = self.link.act(self.ctx, op).await;
+            self.tell_output(op, &reply).await;
             let grade = grade(&reply);
             replies.push(reply);
             match grade {
@@ -403,21 +437,47 @@ impl<W: World> Converge<'_, W> {
         let _ = self.ctx.recorder.note(seen).await;
     }
 
+    /// What a command of the runbook's author printed, where that is asked for.
+    async fn tell_output(&self, op: &Op, reply: &Reply) {
+        let (true, true, Reply::Shell(reply)) = (self.ctx.with_output, op.is_authored(), reply) else { return };
+        for (stream, captured) in [("stdout", &reply.stdout), ("stderr", &reply.stderr)] {
+            if captured.total == 0 {
+                continue;
+            }
+            let (text, lossy) = seen::printed(captured);
+            let output = EventKind::StepOutput {
+                host: self.host(),
+                step: self.unit.spec.step.clone(),
+                attempt: self.attempt.n,
+                stream: stream.to_owned(),
+                text,
+                lossy,
+            };
+            let _ = self.ctx.recorder.note(output).await;
+        }
+    }
+
     fn acted_now(&self, change: Change, replies: Vec<Reply>, looks_before: usize) -> Acted {
         Acted { change, replies, looks_before, at: self.ctx.world.now() }
     }
 
     async fn intend(&mut self, change: &Change) -> Result<(), Finding> {
         let (host, step) = (self.host(), self.unit.spec.step.clone());
-        let lost = |error: LogError| Finding::new("record-lost", format!("{error}; nothing was sent"));
         if let Some(obligation) = &change.obligation {
             let obligation = self.completed(obligation);
+            if self.attempt.owed.iter().any(|owed| owed.key == obligation.key) {
+                return self.record_intent(host, step, change).await;
+            }
             let opened = EventKind::ObligationOpened { host: host.clone(), step: step.clone(), obligation: obligation.clone() };
-            self.ctx.recorder.commit(opened).await.map_err(lost)?;
+            self.ctx.recorder.commit(opened).await.map_err(unrecorded)?;
             self.opened = Some(obligation);
         }
-        let intent = EventKind::StepIntent { host, step, attempt: 1, change: change.clone() };
-        self.ctx.recorder.commit(intent).await.map_err(lost)
+        self.record_intent(host, step, change).await
+    }
+
+    async fn record_intent(&self, host: HostName, step: StepId, change: &Change) -> Result<(), Finding> {
+        let intent = EventKind::StepIntent { host, step, attempt: self.attempt.n, change: change.clone() };
+        self.ctx.recorder.commit(intent).await.map_err(unrecorded)
     }
 
     /// A kind does not know where its step stands; the closer takes its place from the opener.
@@ -484,8 +544,13 @@ impl<W: World> Converge<'_, W> {
             exit_code,
             opened: self.opened.take(),
             unreachable: None,
+            done_by: None,
         }
     }
+}
+
+fn unrecorded(error: LogError) -> Finding {
+    Finding::new("record-lost", format!("{error}; nothing was sent"))
 }
 
 /// Whether the very first op was refused by the guards of its own script.

@@ -26,9 +26,13 @@ const TOLD: usize = 16_384;
 /// How long one event may take to be told at the end, before the output counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many running steps are named at most.
+const RUNNING: usize = 20;
+
 enum Message {
     Event(Box<EventKind>, Option<oneshot::Sender<Result<(), LogError>>>),
     State(oneshot::Sender<RunState>),
+    Running(oneshot::Sender<Vec<String>>),
 }
 
 /// Hands events to the dispatcher. Cheap to clone.
@@ -50,12 +54,25 @@ impl Recorder {
         acked.await.map_err(|_| gone())?
     }
 
+    /// `host step` of what is running; of many the first ones.
+    pub async fn running(&self) -> Result<Vec<String>, LogError> {
+        let (ask, answer) = oneshot::channel();
+        self.to.send(Message::Running(ask)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
     /// The state after every event handed over so far.
     pub async fn state(&self) -> Result<RunState, LogError> {
         let (ask, answer) = oneshot::channel();
         self.to.send(Message::State(ask)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())
     }
+}
+
+/// `host step` of what is running; of many the first ones.
+fn running(state: &RunState) -> Vec<String> {
+    let of = state.hosts.iter().filter_map(|(host, of)| Some(format!("{host} {}", of.running.as_ref()?.0)));
+    of.take(RUNNING).collect()
 }
 
 fn gone() -> LogError {
@@ -119,6 +136,7 @@ async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, d
                     acks.extend(ack);
                 }
                 Message::State(ask) => asks.push(ask),
+                Message::Running(ask) => drop(ask.send(running(&start.state))),
             }
         }
         if !events.is_empty() {

@@ -1,13 +1,21 @@
 //! One host: its units in order, what came of them, what is open on it.
 
+mod names;
+mod preview;
+mod watch;
+
+pub use crate::engine::lane::preview::LanePreview;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::engine::close;
-use crate::engine::converge::{Mode, converge};
+use crate::engine::converge::{Attempt, Mode, converge};
 use crate::engine::link::{Link, RunContext};
+use crate::engine::log::LogError;
+use crate::engine::shared::Turn;
 use crate::engine::unit::{Unit, UnitEnd};
 use crate::engine::world::World;
 use crate::model::event::EventKind;
@@ -15,14 +23,18 @@ use crate::model::finding::Finding;
 use crate::model::host::Host;
 use crate::model::id::{HostName, StepId};
 use crate::model::outcome::{HostOutcome, Outcome};
-use crate::model::plan::{self, OnFailure, Plan, Section};
-use crate::model::step::{Basis, ClosePolicy, Note, Obligation};
+use crate::model::plan::{self, Backoff, OnFailure, Plan, Section, UnitSpec};
+use crate::model::runbook::captured;
+use crate::model::step::{ClosePolicy, Note, Obligation};
+use crate::model::template::fill;
 use crate::model::time::Timestamp;
-use crate::model::when::{Lookup, Truth};
+use crate::model::when::Truth;
 use crate::steps::Class;
 
 /// A pre-check's answer is good for this long.
 const FRESH: Duration = Duration::from_secs(60);
+/// The longest pause that a growing delay comes to.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
 /// A host at work.
 pub struct Lane<W: World> {
@@ -39,32 +51,22 @@ pub struct Lane<W: World> {
     unreachable: Option<Finding>,
     prechecked: Option<Timestamp>,
     started: Option<Timestamp>,
+    /// When the attempt at work began.
+    begun: Option<Timestamp>,
+    /// What earlier steps captured from the output of their commands.
+    captured: BTreeMap<String, Value>,
+    /// Why it may not be changed now.
+    denied: Option<Finding>,
     stopped: bool,
     outcome: Option<HostOutcome>,
-}
-
-/// What a lane's preview came to.
-#[derive(Debug, Clone, Default)]
-pub struct LanePreview {
-    /// Units that would change something.
-    pub changes: usize,
-    /// Of these, those that cannot be undone.
-    pub destroys: usize,
-    /// Actions of which it is not known.
-    pub not_known: usize,
-    /// Claims by what they rest on.
-    pub basis: BTreeMap<String, usize>,
-    /// What makes two previews equal.
-    pub signature: String,
-    /// How the host stands, where it is not fine.
-    pub outcome: Option<HostOutcome>,
 }
 
 impl<W: World> Lane<W> {
     /// Makes a planned lane ready; the error means that plan and program do not fit together.
     pub fn new(plan: &Plan, lane: &plan::Lane) -> Result<Self, Finding> {
         let specs = lane.units.iter().filter_map(|index| plan.units.get(*index));
-        let units = specs.map(|spec| Unit::new(spec, &lane.vars, &lane.host.vars)).collect::<Result<Vec<_>, _>>()?;
+        let specs: Vec<&UnitSpec> = specs.collect();
+        let units = specs.iter().map(|spec| unit_of(spec, &specs, lane)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             host: lane.host.clone(),
             vars: lane.vars.clone(),
@@ -77,6 +79,9 @@ impl<W: World> Lane<W> {
             unreachable: None,
             prechecked: None,
             started: None,
+            begun: None,
+            captured: BTreeMap::new(),
+            denied: None,
             stopped: false,
             outcome: None,
         })
@@ -90,117 +95,6 @@ impl<W: World> Lane<W> {
     /// What became of the host, once its lane has ended.
     pub fn outcome(&self) -> Option<HostOutcome> {
         self.outcome
-    }
-
-    /// Looks at everything and says what would be done; changes nothing.
-    pub async fn preview(&mut self, ctx: &RunContext<W>) -> LanePreview {
-        let mut preview = LanePreview::default();
-        if let Err(finding) = self.link.connect(ctx).await {
-            preview.signature = format!("unreachable {}", finding.code);
-            self.held = Some(format!("it could not be reached when the run was confirmed ({})", finding.code));
-            self.unreachable = Some(finding);
-            preview.outcome = Some(HostOutcome::Unreachable);
-            return preview;
-        }
-        let mut blocked: Option<String> = None;
-        for index in 0..self.units.len() {
-            let (mut end, basis) = self.preview_unit(ctx, index, blocked.as_deref()).await;
-            let unit = &self.units[index];
-            if unit.spec.optional && !end.outcome.is_fine() {
-                end.finding =
-                    end.finding.map(|finding| Finding { summary: format!("{} (optional)", finding.summary), ..finding });
-            } else if !end.outcome.is_fine() && blocked.is_none() && !ctx.is_stopping() {
-                blocked = Some(format!("`{}` says no", unit.spec.step));
-                preview.outcome = Some(match (&end.unreachable, end.outcome) {
-                    (Some(_), _) => HostOutcome::Unreachable,
-                    (None, Outcome::Refused) => HostOutcome::Refused,
-                    (None, _) => HostOutcome::Failed,
-                });
-                self.unreachable = end.unreachable.take();
-            }
-            if ctx.is_stopping() {
-                preview.outcome = Some(HostOutcome::Cancelled);
-                break;
-            }
-            self.tell_preview(ctx, index, &end, basis, &mut preview).await;
-            if end.outcome == Outcome::WouldChange && blocked.is_none() && end.destroys {
-                preview.destroys += 1;
-            }
-        }
-        self.held = blocked.map(|why| format!("in the preview {why}"));
-        if preview.outcome.is_some() {
-            // a host that said no is left out: nothing of what it would have come to is done, or counted
-            (preview.changes, preview.destroys, preview.not_known) = (0, 0, 0);
-        }
-        // the run itself looks again; nothing seen here stands for that
-        self.ends.clear();
-        preview
-    }
-
-    async fn preview_unit(&mut self, ctx: &RunContext<W>, index: usize, blocked: Option<&str>) -> (UnitEnd, Basis) {
-        let unit = self.units[index].clone();
-        let not_known = |why: String| (UnitEnd::plain(Outcome::NotKnown, Some(Note::new("not-known", why))), Basis::NotKnown);
-        if let Some(why) = blocked {
-            return not_known(why.to_owned());
-        }
-        match self.condition(&unit) {
-            Truth::Known(true) => {}
-            Truth::Known(false) => return (skipped(&unit), Basis::Seen),
-            Truth::NotKnown(name) => return not_known(format!("depends on {name}")),
-        }
-        let waits_for = self.awaits_change();
-        if unit.polls() && waits_for {
-            return not_known("needs a change that has not happened".to_owned());
-        }
-        let end = converge(ctx, &mut self.link, &unit, Mode::Preview).await;
-        if unit.class == Class::Check && waits_for && end.outcome == Outcome::Failed && end.unreachable.is_none() {
-            // it stands behind a change, so that its "no" of today says nothing about the run
-            return not_known("is not so now; a change before it has not happened".to_owned());
-        }
-        (end, unit.step.basis())
-    }
-
-    /// Whether an action before this would or might change the host.
-    fn awaits_change(&self) -> bool {
-        self.units.iter().filter(|unit| unit.class == Class::Action).any(|unit| {
-            let outcome = self.ends.get(&unit.spec.step).map(|end| end.outcome);
-            matches!(outcome, Some(Outcome::WouldChange | Outcome::NotKnown))
-        })
-    }
-
-    async fn tell_preview(&mut self, ctx: &RunContext<W>, index: usize, end: &UnitEnd, basis: Basis, preview: &mut LanePreview) {
-        let unit = &self.units[index];
-        let summary = match (&end.finding, &end.note) {
-            (Some(finding), _) => finding.summary.clone(),
-            (None, Some(note)) => note.summary.clone(),
-            (None, None) => String::new(),
-        };
-        match end.outcome {
-            Outcome::WouldChange => preview.changes += 1,
-            Outcome::NotKnown if unit.class == Class::Action && preview.outcome.is_none() => preview.not_known += 1,
-            _ => {}
-        }
-        *preview.basis.entry(basis.word().to_owned()).or_default() += 1;
-        let word = end.note.as_ref().map(|note| note.word.clone());
-        let effects = end.effects.join("; ");
-        preview.signature.push_str(&format!("{}={}:{}:{effects}\n", unit.spec.step, end.outcome, word.as_deref().unwrap_or("-")));
-        let event = EventKind::PreviewStep {
-            host: self.host.name.clone(),
-            step: unit.spec.step.clone(),
-            outcome: end.outcome,
-            basis,
-            word,
-            summary,
-            effects: end.effects.clone(),
-            destroys: end.destroys,
-        };
-        let _ = ctx.recorder.note(event).await;
-        // what holds now may not hold any more after the changes before it: then it is brought back
-        let shown = matches!(end.outcome, Outcome::WouldChange | Outcome::NotKnown);
-        if shown || (end.outcome == Outcome::Already && self.awaits_change()) {
-            self.foreseen.insert(unit.spec.step.clone());
-        }
-        self.ends.insert(unit.spec.step.clone(), end.clone());
     }
 
     /// Connects and runs the pre-checks; whether the host may be worked on.
@@ -218,6 +112,9 @@ impl<W: World> Lane<W> {
 
     /// Steps, verification, closes, verification after the closes. Ends the lane.
     pub async fn work(&mut self, ctx: &RunContext<W>) {
+        if !self.may_go_out(ctx).await {
+            return self.finish(ctx).await;
+        }
         let stale = self.prechecked.is_none_or(|at| ctx.world.now().since(at) > FRESH);
         if stale && !self.prechecks(ctx).await {
             return self.finish(ctx).await;
@@ -227,6 +124,23 @@ impl<W: World> Lane<W> {
         self.close(ctx).await;
         self.section(ctx, Section::VerifyAfterClose).await;
         self.finish(ctx).await;
+    }
+
+    /// Waits until one more host may be out of service. Where nothing is going to be changed nothing goes out.
+    async fn may_go_out(&mut self, ctx: &RunContext<W>) -> bool {
+        if self.held.is_some() || self.foreseen.is_empty() {
+            return true;
+        }
+        let taken = tokio::select! {
+            taken = ctx.budget.take(&self.host.name) => taken,
+            () = ctx.orders.stop.cancelled() => Err(Finding::new("stopped", "stopped before anything was changed")),
+            () = ctx.lost.cancelled() => Err(Finding::new("record-lost", "the record is lost; nothing was changed")),
+        };
+        let Err(finding) = taken else { return true };
+        self.stopped = true;
+        self.outcome = Some(if ctx.is_stopping() { HostOutcome::Cancelled } else { HostOutcome::Refused });
+        self.denied = Some(finding);
+        false
     }
 
     async fn section(&mut self, ctx: &RunContext<W>, section: Section) {
@@ -245,27 +159,120 @@ impl<W: World> Lane<W> {
 
     async fn unit(&mut self, ctx: &RunContext<W>, index: usize) {
         let unit = self.units[index].clone();
-        let step = unit.spec.step.clone();
-        let begun = ctx.world.now();
-        let started = EventKind::StepStarted { host: self.host.name.clone(), step: step.clone(), attempt: 1 };
-        let _ = ctx.recorder.note(started).await;
-        let mode = self.mode(&unit);
-        let mut end = match self.condition(&unit) {
-            Truth::Known(true) => converge(ctx, &mut self.link, &unit, mode).await,
-            Truth::Known(false) => skipped(&unit),
-            Truth::NotKnown(name) => {
-                let finding = Finding::new("condition", format!("the condition cannot be judged: {name} is not known"));
-                UnitEnd::no(Outcome::Refused, finding)
+        self.begun = Some(ctx.world.now());
+        let mut attempt = 1;
+        let mut changed = false;
+        let (mut end, mine) = self.first_attempt(ctx, &unit).await;
+        loop {
+            changed |= end.changed;
+            end.changed = changed;
+            if let Some(opened) = end.opened.take()
+                && !self.opened.iter().any(|owed| owed.key == opened.key)
+            {
+                self.opened.push(opened);
             }
-        };
-        self.opened.extend(end.opened.take());
+            let recorded = self.tell_end(ctx, &unit, attempt, &end).await;
+            self.stopped |= recorded.is_err();
+            let Some(pause) = self.pause_before_retry(ctx, &unit, &end, attempt) else { break };
+            tokio::select! {
+                () = ctx.world.sleep(pause) => {}
+                () = ctx.orders.stop.cancelled() => break,
+            }
+            attempt += 1;
+            self.begun = Some(ctx.world.now());
+            self.tell_start(ctx, &unit, attempt).await;
+            end = self.attempt(ctx, &unit, attempt).await;
+        }
+        if mine {
+            ctx.shared.done(&unit.spec.step, &self.host.name, end.clone());
+        }
         if let (Some(finding), false) = (end.unreachable.take(), unit.spec.optional) {
             self.unreachable = Some(finding);
         }
+        if !end.outcome.is_fine() {
+            self.failed(ctx, &unit, &end).await;
+        }
+        self.keep(&unit, &end);
+        self.ends.insert(unit.spec.step.clone(), end);
+    }
+
+    /// The first attempt; and whether other lanes wait for what it comes to.
+    async fn first_attempt(&mut self, ctx: &RunContext<W>, unit: &Unit) -> (UnitEnd, bool) {
+        let (step, host) = (&unit.spec.step, &self.host.name);
+        let shared = unit.spec.scope.is_shared();
+        match self.condition(unit) {
+            Truth::Known(true) => {}
+            Truth::Known(false) => {
+                ctx.shared.pass(step, host);
+                self.tell_start(ctx, unit, 1).await;
+                return (skipped(unit), false);
+            }
+            Truth::NotKnown(name) => {
+                ctx.shared.pass(step, host);
+                self.tell_start(ctx, unit, 1).await;
+                let finding = Finding::new("condition", format!("the condition cannot be judged: {name} is not known"));
+                return (UnitEnd::no(Outcome::Refused, finding), false);
+            }
+        }
+        let turn = if shared {
+            tokio::select! {
+                turn = ctx.shared.turn(step, host) => turn,
+                () = ctx.orders.stop.cancelled() => Turn::Never(host.clone()),
+                () = ctx.lost.cancelled() => Turn::Never(host.clone()),
+            }
+        } else {
+            Turn::Mine
+        };
+        self.tell_start(ctx, unit, 1).await;
+        match turn {
+            Turn::Mine => (self.attempt(ctx, unit, 1).await, shared),
+            Turn::Theirs(leader, end) => (end.shared(leader), false),
+            Turn::Never(leader) if leader == self.host.name => {
+                (UnitEnd::no(Outcome::Cancelled, Finding::new("stopped", "stopped before this was done")), false)
+            }
+            Turn::Never(leader) => {
+                let finding = Finding::new("once", format!("it runs once, on {leader}, whose lane ended before"));
+                (UnitEnd::no(Outcome::Refused, finding), false)
+            }
+        }
+    }
+
+    async fn attempt(&mut self, ctx: &RunContext<W>, unit: &Unit, n: u32) -> UnitEnd {
+        let mode = self.mode(unit);
+        match self.ready(unit) {
+            Ok(unit) => converge(ctx, &mut self.link, &unit, mode, Attempt { n, owed: &self.opened }).await,
+            Err(finding) => UnitEnd::no(Outcome::Refused, finding),
+        }
+    }
+
+    /// How long to wait before a known failure is tried again, if it is. What is unknown or was refused by a guard of a
+    /// change never is.
+    fn pause_before_retry(&self, ctx: &RunContext<W>, unit: &Unit, end: &UnitEnd, attempt: u32) -> Option<Duration> {
+        let retry = unit.spec.retry.filter(|retry| attempt <= retry.times)?;
+        let known = match end.outcome {
+            Outcome::Failed => true,
+            Outcome::Refused => unit.class == Class::Check,
+            _ => false,
+        };
+        let again = known && end.unreachable.is_none() && end.done_by.is_none() && !self.stopped && !ctx.is_stopping();
+        again.then(|| match retry.backoff {
+            Backoff::Fixed => retry.delay,
+            Backoff::Double => retry.delay.saturating_mul(1 << (attempt - 1).min(16)).min(LONGEST_BACKOFF.max(retry.delay)),
+        })
+    }
+
+    async fn tell_start(&self, ctx: &RunContext<W>, unit: &Unit, attempt: u32) {
+        let started = EventKind::StepStarted { host: self.host.name.clone(), step: unit.spec.step.clone(), attempt };
+        // the record's own failure stops the run elsewhere
+        let _ = ctx.recorder.note(started).await;
+    }
+
+    async fn tell_end(&mut self, ctx: &RunContext<W>, unit: &Unit, attempt: u32, end: &UnitEnd) -> Result<(), LogError> {
+        let begun = self.begun.unwrap_or_else(|| ctx.world.now());
         let finished = EventKind::StepFinished {
             host: self.host.name.clone(),
-            step: step.clone(),
-            attempt: 1,
+            step: unit.spec.step.clone(),
+            attempt,
             outcome: end.outcome,
             changed: end.changed,
             exit_code: end.exit_code,
@@ -274,12 +281,7 @@ impl<W: World> Lane<W> {
             effects: end.effects.clone(),
             duration_ms: u64::try_from(ctx.world.now().since(begun).as_millis()).unwrap_or(u64::MAX),
         };
-        let recorded = ctx.recorder.commit(finished).await;
-        if !end.outcome.is_fine() {
-            self.failed(ctx, &unit, &end).await;
-        }
-        self.stopped |= recorded.is_err();
-        self.ends.insert(step, end);
+        ctx.recorder.commit(finished).await
     }
 
     /// A change is made only where the preview said that it might be.
@@ -305,52 +307,6 @@ impl<W: World> Lane<W> {
                 let _ = ctx.recorder.note(EventKind::RunStopping { reason, by: "on_failure".to_owned() }).await;
             }
             OnFailure::Continue | OnFailure::StopHost => self.stopped = true,
-        }
-    }
-
-    fn condition(&self, unit: &Unit) -> Truth {
-        match &unit.when {
-            None => Truth::Known(true),
-            // an answer that cannot be had is not known, and says why
-            Some(when) => when.judge(&|path| self.lookup(path)).unwrap_or_else(|error| Truth::NotKnown(error.message)),
-        }
-    }
-
-    fn lookup(&self, path: &[&str]) -> Lookup {
-        let text = |text: &str| Lookup::Value(Value::String(text.to_owned()));
-        let list = |list: &[String]| Lookup::Value(Value::from(list.to_vec()));
-        match path {
-            ["host", "name"] => text(self.host.name.as_str()),
-            ["host", "user"] => text(&self.host.user),
-            ["host", "address"] => text(&self.host.address),
-            ["host", "tags"] => list(&self.host.tags),
-            ["host", "groups"] => list(&self.host.groups),
-            ["host", "vars", name] => self.host.vars.get(*name).cloned().map_or(Lookup::Absent, Lookup::Value),
-            ["facts", name] => match (self.link.target(), *name) {
-                (Some(target), "os") => text(&target.facts.os),
-                (Some(target), "arch") => text(&target.facts.arch),
-                (Some(target), "user") => text(&target.facts.user),
-                (Some(_), _) => Lookup::Absent,
-                (None, _) => Lookup::NotKnown,
-            },
-            ["steps", step, what] => self.lookup_step(step, what),
-            [name] => self.vars.get(*name).cloned().map_or(Lookup::Absent, Lookup::Value),
-            _ => Lookup::Absent,
-        }
-    }
-
-    fn lookup_step(&self, step: &str, what: &str) -> Lookup {
-        let Some((_, end)) = self.ends.iter().find(|(id, _)| id.as_str() == step) else { return Lookup::NotKnown };
-        if matches!(end.outcome, Outcome::NotKnown | Outcome::WouldWait)
-            || (what == "outcome" && end.outcome == Outcome::WouldChange)
-        {
-            return Lookup::NotKnown;
-        }
-        match (what, &end.note) {
-            ("outcome", _) => Lookup::Value(Value::String(end.outcome.word().to_owned())),
-            ("verdict", Some(note)) => Lookup::Value(Value::String(note.word.clone())),
-            (name, Some(note)) => note.values.get(name).cloned().map_or(Lookup::Absent, Lookup::Value),
-            (_, None) => Lookup::NotKnown,
         }
     }
 
@@ -402,61 +358,24 @@ impl<W: World> Lane<W> {
         };
         self.outcome = Some(outcome);
         let of_units = || self.units.iter().filter_map(|unit| self.ends.get(&unit.spec.step)).find_map(|end| end.finding.clone());
-        let finding = if outcome == HostOutcome::Ok { None } else { self.unreachable.clone().or_else(of_units) };
+        let why = || self.unreachable.clone().or_else(|| self.denied.clone()).or_else(of_units);
+        let finding = if outcome == HostOutcome::Ok { None } else { why() };
+        let changed = self.ends.values().any(|end| end.changed);
+        if changed && outcome != HostOutcome::Ok {
+            ctx.budget.lose(&self.host.name);
+        } else {
+            ctx.budget.bring_back(&self.host.name);
+        }
+        ctx.shared.left(&self.host.name);
         let begun = self.started.unwrap_or_else(|| ctx.world.now());
         let event = EventKind::HostFinished {
             host: self.host.name.clone(),
             outcome,
-            changed: self.ends.values().any(|end| end.changed),
+            changed,
             finding,
             duration_ms: u64::try_from(ctx.world.now().since(begun).as_millis()).unwrap_or(u64::MAX),
         };
         let _ = ctx.recorder.note(event).await;
-    }
-
-    /// A dry run ends here: what the preview came to is what becomes of the host.
-    pub async fn finish_preview(&mut self, ctx: &RunContext<W>, preview: &LanePreview) {
-        self.outcome = preview.outcome.or(Some(HostOutcome::Ok));
-        self.finish(ctx).await;
-    }
-
-    /// One more look at every verification of a finished host; whether all still hold.
-    pub async fn watch(&mut self, ctx: &RunContext<W>) -> bool {
-        if self.outcome != Some(HostOutcome::Ok) {
-            return true;
-        }
-        for index in 0..self.units.len() {
-            let unit = self.units[index].clone();
-            let held = self.ends.get(&unit.spec.step).filter(|end| end.outcome == Outcome::Ok).and_then(|end| end.note.clone());
-            let (true, Some(held)) = (unit.polls(), held) else { continue };
-            let end = converge(ctx, &mut self.link, &unit, Mode::Preview).await;
-            // what must hold for a time has only just been looked at again: its word says whether it still does, if it
-            // is still about the same process
-            let still = end.outcome == Outcome::Ok || end.note.as_ref().is_some_and(|note| is_still(&held, note));
-            if still || end.outcome == Outcome::Cancelled {
-                continue;
-            }
-            let seen = end.finding.or_else(|| end.note.clone().map(Finding::from));
-            let finding = seen.unwrap_or_else(|| Finding::new("soak", "it does not hold any more"));
-            let failed = UnitEnd { finding: Some(finding.clone()), ..UnitEnd::plain(Outcome::Failed, end.note) };
-            let event = EventKind::StepFinished {
-                host: self.host.name.clone(),
-                step: unit.spec.step.clone(),
-                attempt: 1,
-                outcome: Outcome::Failed,
-                changed: false,
-                exit_code: None,
-                note: failed.note.clone(),
-                finding: Some(finding),
-                effects: Vec::new(),
-                duration_ms: 0,
-            };
-            let _ = ctx.recorder.note(event).await;
-            self.ends.insert(unit.spec.step.clone(), failed);
-            self.finish(ctx).await;
-            return false;
-        }
-        true
     }
 
     /// Ends the connection in order.
@@ -465,28 +384,23 @@ impl<W: World> Lane<W> {
     }
 }
 
-/// Whether a look says what an earlier one said, of the same processes: a restart between two looks is no rest.
-fn is_still(held: &Note, now: &Note) -> bool {
-    let same = |name: &str| held.values.get(name) == now.values.get(name);
-    held.word == now.word && ["pm_id", "pid", "restarts"].iter().all(|name| same(name))
+/// The unit of a spec. What it has yet to learn from earlier steps is stood in for by a value of its type.
+fn unit_of(spec: &UnitSpec, all: &[&UnitSpec], lane: &plan::Lane) -> Result<Unit, Finding> {
+    if !spec.late {
+        return Unit::new(spec, &lane.vars, &lane.host.vars);
+    }
+    let lookup = |name: &str| {
+        let (id, value) = name.strip_prefix("steps.")?.split_once('.')?;
+        let from = all.iter().find(|spec| spec.step.as_str() == id)?;
+        captured(&from.fields).into_iter().find(|(captured, _)| captured == value).map(|(_, ty)| ty.stand_in())
+    };
+    let fields = fill(&spec.fields, &lookup, &[])
+        .map_err(|errors| Finding::new("plan", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let stood_in = Unit::new(&UnitSpec { fields, ..spec.clone() }, &lane.vars, &lane.host.vars)?;
+    Ok(Unit { spec: spec.clone(), ..stood_in })
 }
 
 fn skipped(unit: &Unit) -> UnitEnd {
     let condition = unit.spec.when.as_deref().unwrap_or("its condition");
     UnitEnd::plain(Outcome::Skipped, Some(Note::new("skipped", format!("not so: {condition}"))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_still;
-    use crate::model::step::Note;
-
-    #[test]
-    fn a_restart_between_two_looks_is_no_rest() {
-        let note = |pid: u32, restarts: u32| Note::new("single", "x").value("pid", pid).value("restarts", restarts);
-        assert!(is_still(&note(7, 3), &note(7, 3).value("steady_ms", 9)));
-        assert!(!is_still(&note(7, 3), &note(8, 4)));
-        assert!(!is_still(&note(7, 3), &note(7, 4)), "it came and went");
-        assert!(!is_still(&Note::new("single", "x"), &Note::new("looping", "x")));
-    }
 }

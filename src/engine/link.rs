@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::budget::Budget;
 use crate::engine::dispatch::Recorder;
 use crate::engine::orders::Orders;
+use crate::engine::shared::Shared;
 use crate::engine::world::{Connected, Session, World};
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
@@ -28,6 +30,12 @@ pub struct RunContext<W: World> {
     pub orders: Orders,
     /// Who answers what steps ask.
     pub asking: Arc<Asking>,
+    /// How many hosts may be out of service.
+    pub budget: Arc<Budget>,
+    /// Steps that run once a run.
+    pub shared: Arc<Shared>,
+    /// Whether what commands print is told.
+    pub with_output: bool,
     /// Cancelled when the record is lost.
     pub lost: CancellationToken,
 }
@@ -50,12 +58,22 @@ impl<W: World> Clone for RunContext<W> {
             recorder: self.recorder.clone(),
             orders: self.orders.clone(),
             asking: Arc::clone(&self.asking),
+            budget: Arc::clone(&self.budget),
+            shared: Arc::clone(&self.shared),
+            with_output: self.with_output,
             lost: self.lost.clone(),
         }
     }
 }
 
 impl<W: World> RunContext<W> {
+    /// For what is done outside a run: nobody asks, nothing is shared, nothing bounds it.
+    pub fn alone(world: Arc<W>, recorder: Recorder, lost: CancellationToken) -> Self {
+        let budget = Arc::new(Budget::new(None));
+        let (asking, shared) = (Arc::default(), Arc::default());
+        Self { world, recorder, orders: Orders::none(), asking, budget, shared, with_output: false, lost }
+    }
+
     /// Whether nothing new may start.
     pub fn is_stopping(&self) -> bool {
         self.orders.stop.is_cancelled() || self.lost.is_cancelled()

@@ -3,6 +3,7 @@
 //! [`run::run`] previews, asks and works through the batches; [`lane`] is one host; [`converge`] is the loop that every
 //! check, wait, change, verification and close goes through; [`dispatch`] numbers, records, folds and tells each event.
 
+pub mod budget;
 pub mod close;
 pub mod converge;
 pub mod dispatch;
@@ -13,5 +14,6 @@ pub mod orders;
 pub mod report;
 pub mod run;
 mod seen;
+pub mod shared;
 pub mod unit;
 pub mod world;

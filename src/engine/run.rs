@@ -1,6 +1,6 @@
 //! A run from its plan to its end: preview, confirmation, batch after batch, soak, conclusion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::budget::Budget;
 use crate::engine::close::close_recorded;
 use crate::engine::dispatch::{Dispatch, Recorder, Start};
 use crate::engine::lane::{Lane, LanePreview};
@@ -19,15 +20,22 @@ use crate::engine::world::World;
 use crate::model::control::Control;
 use crate::model::event::{EventKind, PlannedStep, PreviewGroup, SCHEMA};
 use crate::model::finding::Finding;
-use crate::model::id::{HostName, RunId};
+use crate::model::id::{HostName, RunId, StepId};
 use crate::model::outcome::{HostOutcome, Risk, RunState as EndState};
 use crate::model::plan::{Confirmation, Plan};
 use crate::model::step::ClosePolicy;
+use crate::plan::batches::at_worst;
 use crate::state::run::RunState;
 use crate::state::summary::conclude;
 
 /// How often finished hosts are looked at while they soak.
 const SOAK_POLL: Duration = Duration::from_secs(5);
+
+/// How long somebody has to answer at a gate.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// How often a run says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Everything a run needs.
 pub struct Setup<W: World, L: Log> {
@@ -93,7 +101,10 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
     });
     let (orders, listener) = listen(setup.control, dispatch.recorder.clone());
     let asking = Arc::new(setup.asking);
-    let ctx = RunContext { world: setup.world, recorder: dispatch.recorder.clone(), orders, asking, lost };
+    let budget = Arc::new(Budget::new(setup.plan.rollout.max_out.map(|out| out.of(setup.plan.lanes.len()))));
+    let (recorder, shared) = (dispatch.recorder.clone(), Arc::default());
+    let ctx = RunContext { world: setup.world, recorder, orders, asking, budget, shared, with_output: setup.with_output, lost };
+    let heart = tokio::spawn(beat(dispatch.recorder.clone()));
     let mut driver = Driver {
         ctx,
         plan: setup.plan,
@@ -118,14 +129,27 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
     };
     let recorded = driver.conclude(&result).await;
     drop(driver);
-    listener.abort();
-    // the listener's clone of the recorder must be gone before the dispatcher can end
-    let _ = listener.await;
+    for task in [listener, heart] {
+        task.abort();
+        // its clone of the recorder must be gone before the dispatcher can end
+        let _ = task.await;
+    }
     let state = dispatch.finish().await.ok_or(EngineError::Bug)?;
     match result {
         // a run whose end is not in the record has none
         Err(EngineError::Bug) | Ok(()) => recorded.map(|()| state).map_err(EngineError::Log),
         Err(error) => Err(error),
+    }
+}
+
+/// Says once in a while that the run is alive, and what it is at.
+async fn beat(recorder: Recorder) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let Ok(running) = recorder.running().await else { return };
+        if recorder.note(EventKind::Heartbeat { running }).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -205,11 +229,13 @@ impl<W: World> Driver<W> {
         Fut: Future<Output = (Lane<W>, R)> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
+        let mut names = HashMap::new();
         for index in which {
+            let name = self.plan.lanes.get(*index).map(|lane| lane.host.name.clone());
             let Some(lane) = self.lanes.get_mut(*index).and_then(Option::take) else { continue };
             let (forks, index, lost) = (Arc::clone(&self.forks), *index, self.ctx.lost.clone());
             let work = work(lane, self.ctx.clone());
-            tasks.spawn(async move {
+            let task = tasks.spawn(async move {
                 // the semaphore is never closed; a lane that cannot wait for it works at once
                 let _permit = tokio::select! {
                     permit = forks.acquire_owned() => permit.ok(),
@@ -217,6 +243,7 @@ impl<W: World> Driver<W> {
                 };
                 (index, work.await)
             });
+            names.extend(name.map(|name| (task.id(), name)));
         }
         let mut results = BTreeMap::new();
         let mut bug = false;
@@ -228,6 +255,11 @@ impl<W: World> Driver<W> {
                 }
                 Err(error) => {
                     tracing::error!(%error, "a lane failed inside");
+                    if let Some(name) = names.get(&error.id()) {
+                        // nobody waits for a lane that is gone
+                        self.ctx.shared.left(name);
+                        self.ctx.budget.lose(name);
+                    }
                     bug = true;
                 }
             }
@@ -241,12 +273,16 @@ impl<W: World> Driver<W> {
 
     async fn preview(&mut self) -> Result<BTreeMap<usize, LanePreview>, EngineError> {
         let all: Vec<usize> = (0..self.lanes.len()).collect();
+        // what the lanes share in the preview says nothing about the run
+        let run = std::mem::take(&mut self.ctx.shared);
         let previews = self
-            .each(&all, |mut lane, ctx| async move {
+            .each(&all, move |mut lane, ctx| async move {
                 let preview = lane.preview(&ctx).await;
                 (lane, preview)
             })
-            .await?;
+            .await;
+        self.ctx.shared = run;
+        let previews = previews?;
         let mut groups: BTreeMap<&str, Vec<HostName>> = BTreeMap::new();
         let mut basis = BTreeMap::new();
         for (index, preview) in &previews {
@@ -263,6 +299,7 @@ impl<W: World> Driver<W> {
             unreachable_hosts: count(HostOutcome::Unreachable),
             refused_hosts: count(HostOutcome::Refused),
             changes: previews.values().map(|p| p.changes).sum(),
+            at_worst: at_worst(&self.plan.batches, &self.plan.rollout),
             destroy: previews.values().map(|p| p.destroys).sum(),
             basis,
             groups: groups
@@ -334,9 +371,10 @@ impl<W: World> Driver<W> {
             if n + 1 < batches.len()
                 && !self.ctx.is_stopping()
                 && let Some(reason) = self.gate(n == 0, batch)
+                && !self.goes_on(n, reason.clone()).await?
             {
                 self.ctx.recorder.note(EventKind::RunStopping { reason, by: "gate".to_owned() }).await?;
-                return Ok(());
+                break;
             }
         }
         // a step that stops the run is a failure, not an operator's wish
@@ -360,13 +398,60 @@ impl<W: World> Driver<W> {
                 (lane, passed)
             })
             .await?;
-        let go: Vec<usize> = passed.into_iter().filter(|(_, passed)| *passed).map(|(index, _)| index).collect();
+        let mut go: Vec<usize> = passed.into_iter().filter(|(_, passed)| *passed).map(|(index, _)| index).collect();
+        go.sort_unstable();
+        self.lead(&go).await;
         self.each(&go, |mut lane, ctx| async move {
             lane.work(&ctx).await;
             (lane, ())
         })
         .await?;
         Ok(())
+    }
+
+    /// The first host of the batch does what is done once a run. It has its turn to be out of service before the others:
+    /// they would wait for it in their turns.
+    async fn lead(&mut self, go: &[usize]) {
+        let shared: Vec<&StepId> = self.plan.units.iter().filter(|unit| unit.scope.is_shared()).map(|unit| &unit.step).collect();
+        let Some(lane) = go.first().and_then(|index| self.plan.lanes.get(*index)) else { return };
+        if !shared.is_empty() {
+            self.ctx.shared.lead(&lane.host.name, shared.into_iter());
+            // no host is being worked on between two batches, so there is nothing to wait for; its lane says why not
+            let _ = self.ctx.budget.take(&lane.host.name).await;
+        }
+    }
+
+    /// What pauses asks, and stops where no one can be asked.
+    async fn goes_on(&mut self, n: usize, reason: String) -> Result<bool, EngineError> {
+        if !self.ctx.asking.can_ask {
+            return Ok(false);
+        }
+        let id = format!("batch-{}", n + 1);
+        let hosts = self.plan.batches.iter().skip(n + 1).flatten();
+        let hosts: Vec<HostName> = hosts.filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
+        let recorder = &self.ctx.recorder;
+        recorder.note(EventKind::RunPaused { reason: reason.clone(), by: "gate".to_owned() }).await?;
+        let question = format!(
+            "{reason}; go on with {} more?",
+            if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) }
+        );
+        let options = vec!["yes".to_owned(), "no".to_owned()];
+        recorder.note(EventKind::DecisionAsked { id: id.clone(), step: None, hosts, question, options }).await?;
+        let mut said = self.ctx.orders.said.clone();
+        let answer = tokio::select! {
+            said = said.wait_for(|said| said.contains_key(&id)) => said.ok().and_then(|said| said.get(&id).cloned()),
+            () = self.ctx.orders.stop.cancelled() => None,
+            () = self.ctx.lost.cancelled() => None,
+            () = self.deaf.cancelled() => None,
+            () = self.ctx.world.sleep(PATIENCE) => None,
+        };
+        let Some(answer) = answer else { return Ok(false) };
+        let option = if answer.yes { "yes" } else { "no" }.to_owned();
+        recorder.commit(EventKind::DecisionMade { id, option, by: answer.by.clone(), via: answer.via }).await?;
+        if answer.yes {
+            recorder.note(EventKind::RunResumed { by: answer.by }).await?;
+        }
+        Ok(answer.yes)
     }
 
     /// Every verification of every host that has finished so far is looked at again for a while.

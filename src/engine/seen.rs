@@ -1,5 +1,7 @@
 //! Replies as they stand in the record: whole where short, cut where long, always with the true size.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::model::op::{Captured, HttpReply, Pm2Reply, Reply};
@@ -27,6 +29,15 @@ pub(super) fn told(reply: &Reply) -> Value {
         Reply::Pm2(Pm2Reply::Answer { value }) => value.clone(),
         Reply::Answer(answer) => json!({ "yes": answer.yes, "by": answer.by, "via": answer.via }),
     }
+}
+
+/// What a stream printed, as text; and whether bytes were left out or were no UTF-8.
+pub(super) fn printed(captured: &Captured) -> (String, bool) {
+    let left = captured.total.saturating_sub((captured.head.len() + captured.tail.len()) as u64);
+    let (head, tail) = (String::from_utf8_lossy(&captured.head), String::from_utf8_lossy(&captured.tail));
+    let lossy = left > 0 || matches!((&head, &tail), (Cow::Owned(_), _) | (_, Cow::Owned(_)));
+    let text = if left > 0 { format!("{head}\n… {left} bytes left out …\n{tail}") } else { format!("{head}{tail}") };
+    (text, lossy)
 }
 
 fn stream(captured: &Captured) -> Value {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::model::fields::{Context, FieldError};
 use crate::model::finding::Finding;
+use crate::model::id::HostName;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Section, UnitSpec};
 use crate::model::step::{Note, Obligation, Step};
@@ -34,6 +35,7 @@ impl Unit {
     pub fn new(spec: &UnitSpec, vars: &BTreeMap<String, Value>, host_vars: &BTreeMap<String, Value>) -> Result<Self, Finding> {
         let misfit = |text: String| Finding::new("plan", format!("step `{}`: {text}", spec.step));
         let kind = steps::kind(&spec.kind).ok_or_else(|| misfit(format!("there is no kind `{}`", spec.kind)))?;
+        let vars = spec.own_vars.as_ref().unwrap_or(vars);
         let context = Context { vars, host_vars, section: spec.section };
         let step = steps::instantiate(&spec.kind, &spec.fields, context)
             .ok_or_else(|| misfit(format!("there is no kind `{}`", spec.kind)))?
@@ -78,6 +80,8 @@ pub struct UnitEnd {
     pub opened: Option<Obligation>,
     /// Why the host cannot be reached any more, where that ended it.
     pub unreachable: Option<Finding>,
+    /// Where another host's lane did the work: that host, and what became of the unit there.
+    pub done_by: Option<(HostName, Outcome)>,
 }
 
 impl UnitEnd {
@@ -93,7 +97,21 @@ impl UnitEnd {
             exit_code: None,
             opened: None,
             unreachable: None,
+            done_by: None,
         }
+    }
+
+    /// What the work of another host's lane comes to for this one: nothing was changed here.
+    pub fn shared(self, leader: HostName) -> Self {
+        let on = |text: &str| format!("once, on {leader}: {text}");
+        let outcome = match self.outcome {
+            Outcome::Changed => Outcome::Already,
+            Outcome::Failed | Outcome::Unknown | Outcome::Cancelled => Outcome::Refused,
+            other => other,
+        };
+        let note = self.note.map(|note| Note { summary: on(&note.summary), ..note });
+        let finding = self.finding.map(|finding| Finding { summary: on(&finding.summary), ..finding });
+        Self { finding, done_by: Some((leader, self.outcome)), ..Self::plain(outcome, note) }
     }
 
     /// A "no" without a change.

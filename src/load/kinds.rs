@@ -8,10 +8,14 @@ use crate::plan::build::Kinds;
 use crate::steps::{instantiate, kind};
 
 /// The kinds that are built in.
-pub const KINDS: Kinds = Kinds { risk, check };
+pub const KINDS: Kinds = Kinds { risk, runs, check };
 
 fn risk(name: &str) -> Option<Risk> {
     kind(name).map(|kind| kind.risk)
+}
+
+fn runs(name: &str) -> bool {
+    kind(name).is_some_and(|kind| kind.runs)
 }
 
 fn check(name: &str, fields: &Map<String, Value>, context: Context<'_>) -> Vec<FieldError> {

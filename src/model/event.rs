@@ -206,6 +206,9 @@ pub enum EventKind {
         changes: usize,
         /// Of these, those that cannot be undone.
         destroy: usize,
+        /// The most hosts that can be left broken before the run stops by itself.
+        #[serde(default)]
+        at_worst: usize,
         /// How many claims rest on what.
         basis: BTreeMap<String, usize>,
         /// Hosts whose previews are the same.
@@ -395,13 +398,14 @@ pub enum EventKind {
         /// From the start of its batch.
         duration_ms: u64,
     },
-    /// A step asks.
+    /// A step, or the gate between two batches, asks.
     #[serde(rename = "decision.asked")]
     DecisionAsked {
         /// Names the question within the run.
         id: String,
-        /// The step that asks.
-        step: StepId,
+        /// The step that asks; none: the gate between two batches.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
         /// The hosts that it is about.
         hosts: Vec<HostName>,
         /// What is asked.

@@ -51,6 +51,11 @@ impl Op {
         }
     }
 
+    /// Whether it is a command of a runbook's author.
+    pub fn is_authored(&self) -> bool {
+        matches!(self, Op::Shell(Shell { text: Cow::Owned(_), .. }))
+    }
+
     /// Gives a command of a runbook's author the time that its step says; scripts of this program know their own.
     pub fn limit_authored(&mut self, timeout: Duration) {
         if let Op::Shell(Shell { text: Cow::Owned(_), timeout: limit, .. }) = self {

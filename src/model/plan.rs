@@ -120,7 +120,10 @@ pub struct UnitSpec {
     /// The variables of the group of steps that it was taken from by `use`, in place of the runbook's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_vars: Option<BTreeMap<String, Value>>,
-    /// The keys of its kind, resolved; `{{ steps.ID.NAME }}` is filled in when the step is reached.
+    /// Whether its fields have placeholders of the form `{{ steps.ID.NAME }}`: these are filled in when it is reached.
+    #[serde(default)]
+    pub late: bool,
+    /// The keys of its kind, resolved.
     pub fields: Map<String, Value>,
 }
 
@@ -144,6 +147,7 @@ impl UnitSpec {
             acts_as: None,
             secrets: Vec::new(),
             own_vars: None,
+            late: false,
             fields,
         }
     }

@@ -160,6 +160,23 @@ pub struct StepDecl {
     pub fields: Map<String, Value>,
 }
 
+impl StepDecl {
+    /// What it captures from the output of its command, by name, with the type of each.
+    pub fn captured(&self) -> Vec<(String, VarType)> {
+        captured(&self.fields)
+    }
+}
+
+/// What a step with these fields captures from the output of its command, by name, with the type of each.
+pub fn captured(fields: &Map<String, Value>) -> Vec<(String, VarType)> {
+    let entries = fields.get("capture").and_then(Value::as_object).into_iter().flatten();
+    let of = |entry: &Value| {
+        let word = entry.get("type").and_then(Value::as_str);
+        VarType::WORDS.iter().find(|(name, _)| Some(*name) == word).map_or(VarType::String, |(_, ty)| *ty)
+    };
+    entries.map(|(name, entry)| (name.clone(), of(entry))).collect()
+}
+
 /// An optional duration in milliseconds.
 pub mod opt_millis {
     use std::time::Duration;

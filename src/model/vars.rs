@@ -159,6 +159,16 @@ impl VarDecl {
     /// A value that stands for one that is not known yet, so that the rest of a step can be checked.
     pub fn stand_in(&self) -> Value {
         match self.ty {
+            VarType::Enum => self.values.first().map_or(Value::Null, |word| Value::from(word.as_str())),
+            ty => ty.stand_in(),
+        }
+    }
+}
+
+impl VarType {
+    /// A value that stands for one that is not known yet; for an enum any text.
+    pub fn stand_in(self) -> Value {
+        match self {
             VarType::Int => Value::from(1),
             VarType::Port => Value::from(3000),
             VarType::Bool => Value::Bool(false),
@@ -166,9 +176,8 @@ impl VarDecl {
             VarType::Size => Value::from("1MiB"),
             VarType::Path => Value::from("/x"),
             VarType::Url => Value::from("http://127.0.0.1/"),
-            VarType::Enum => self.values.first().map_or(Value::Null, |word| Value::from(word.as_str())),
             VarType::List => Value::Array(vec![Value::from("x")]),
-            VarType::String => Value::from("x"),
+            VarType::Enum | VarType::String => Value::from("x"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Variables: `--set` over host over group over defaults over the runbook. Equal units are kept once, so that a
 //! thousand equal hosts cost little more than one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
@@ -12,10 +13,12 @@ use crate::model::host::Host;
 use crate::model::id::{HostName, StepId};
 use crate::model::inventory::Inventory;
 use crate::model::outcome::Risk;
-use crate::model::plan::{BatchSize, Confirmation, Lane, Plan, Rollout, RunbookRef, UnitSpec};
+use crate::model::plan::{BatchSize, Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, UnitSpec};
 use crate::model::runbook::{Runbook, StepDecl, Vars};
 use crate::model::template::{fill, placeholders};
+use crate::plan::batches::{cut, sort};
 use crate::plan::digest::digest;
+use crate::plan::select::{Selection, selected};
 
 /// More hosts than this are confirmed by a phrase.
 const MANY_HOSTS: usize = 10;
@@ -37,6 +40,10 @@ pub struct Request<'a> {
     pub batches: Option<Vec<BatchSize>>,
     /// `--max-fail`, in place of the runbook's.
     pub max_failures: Option<BatchSize>,
+    /// `--on-fail`, for the steps that do not say it themselves.
+    pub on_failure: Option<OnFailure>,
+    /// `--only`, `--skip`, `--start-at`.
+    pub selection: Selection,
 }
 
 /// What must be known of kinds; given by the caller, since plans and kinds do not know each other.
@@ -44,6 +51,8 @@ pub struct Request<'a> {
 pub struct Kinds {
     /// What a kind can do to a host; none: there is no such kind.
     pub risk: fn(&str) -> Option<Risk>,
+    /// Whether this version can run it.
+    pub runs: fn(&str) -> bool,
     /// What is wrong with the fields of a unit of that kind.
     pub check: fn(&str, &Map<String, Value>, Context<'_>) -> Vec<FieldError>,
 }
@@ -76,8 +85,15 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     if !errors.list.is_empty() {
         return Err(errors.list);
     }
-    let hosts: Vec<&Host> = chosen(request);
-    let mut units = Units::new(&request.runbook.steps);
+    let steps = match selected(request.runbook, &request.selection) {
+        Ok(steps) => steps,
+        Err(found) => {
+            return Err(found.into_iter().map(|(message, hint)| PlanError { hint, ..PlanError::new(message) }).collect());
+        }
+    };
+    let salt = request.runbook.name.as_str();
+    let hosts = sort(request.runbook.rollout.order, chosen(request), salt);
+    let mut units = Units::new(request, &steps);
     let mut lanes = Vec::new();
     for host in &hosts {
         let vars = variables(request, host, &mut errors);
@@ -91,7 +107,7 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     if !errors.list.is_empty() {
         return Err(errors.list);
     }
-    let risk = request.runbook.steps.iter().filter_map(|step| (kinds.risk)(&step.kind)).max();
+    let risk = steps.iter().filter_map(|(_, step)| (kinds.risk)(&step.kind)).max();
     let risk = request.runbook.risk.max(risk.unwrap_or(Risk::ReadOnly));
     let rollout = rollout(request, &hosts, risk);
     let mut plan = Plan {
@@ -180,9 +196,13 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
         errors.push(PlanError::new("--batch: there is no batch"));
     }
     for step in &request.runbook.steps {
+        let refuse =
+            |message: String, hint: Option<String>| PlanError { step: Some(step.id.clone()), hint, ..PlanError::new(message) };
         if (kinds.risk)(&step.kind).is_none() {
-            let error = PlanError::new(format!("there is no kind `{}`", step.kind.escape_debug()));
-            errors.push(PlanError { step: Some(step.id.clone()), ..error });
+            errors.push(refuse(format!("there is no kind `{}`", step.kind.escape_debug()), None));
+        } else if !(kinds.runs)(&step.kind) {
+            let message = format!("step `{}`: this version checks kind `{}` and does not run it", step.id, step.kind);
+            errors.push(refuse(message, Some(format!("runbook show {}", request.runbook.name))));
         }
     }
 }
@@ -222,49 +242,60 @@ fn variables(request: &Request<'_>, host: &Host, errors: &mut Errors) -> Vars {
 
 /// The distinct units of all lanes.
 struct Units<'r> {
+    request: &'r Request<'r>,
     list: Vec<UnitSpec>,
     steps: Vec<StepUnits<'r>>,
 }
 
 /// The distinct units of one step, by the values that its placeholders have.
 struct StepUnits<'r> {
+    n: u32,
     decl: &'r StepDecl,
     names: Vec<String>,
     known: HashMap<String, usize>,
 }
 
 impl<'r> Units<'r> {
-    fn new(steps: &'r [StepDecl]) -> Self {
+    fn new(request: &'r Request<'r>, steps: &[(u32, &'r StepDecl)]) -> Self {
         let names = |decl: &StepDecl| {
-            let all: BTreeSet<String> = placeholders(&decl.fields).into_iter().map(|p| p.name).collect();
-            all.into_iter().collect()
+            let own = decl.own_vars.iter().flatten().filter_map(|var| var.with.clone());
+            let with: Map<String, Value> = own.enumerate().map(|(n, value)| (n.to_string(), value)).collect();
+            let all = placeholders(&decl.fields).into_iter().chain(placeholders(&with));
+            all.map(|p| p.name).filter(|name| !is_late(name)).collect::<BTreeSet<String>>().into_iter().collect()
         };
-        let steps = steps.iter().map(|decl| StepUnits { decl, names: names(decl), known: HashMap::new() }).collect();
-        Self { list: Vec::new(), steps }
+        let units = |(n, decl): &(u32, &'r StepDecl)| StepUnits { n: *n, decl, names: names(decl), known: HashMap::new() };
+        Self { request, list: Vec::new(), steps: steps.iter().map(units).collect() }
     }
 
     fn of(&mut self, host: &Host, vars: &Vars, kinds: &Kinds, errors: &mut Errors) -> Vec<usize> {
-        let lookup = |name: &str| named(name, host, vars);
         let mut indexes = Vec::with_capacity(self.steps.len());
-        for (n, step) in (1..).zip(&mut self.steps) {
-            let values: Vec<Option<Value>> = step.names.iter().map(|name| lookup(name)).collect();
-            let key = serde_json::to_string(&values).unwrap_or_default();
+        for step in &mut self.steps {
+            let own = match own_vars(step.decl, host, vars) {
+                Ok(own) => own,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let here = own.as_ref().unwrap_or(vars);
+            let values: Vec<Option<Value>> = step.names.iter().map(|name| named(name, host, here)).collect();
+            let key = serde_json::to_string(&(values, &own)).unwrap_or_default();
             let index = match step.known.get(&key) {
                 Some(index) => *index,
                 None => {
-                    let Some(unit) = unit(step.decl, n, &lookup, vars, host, errors) else { continue };
+                    let Some(mut unit) = unit(step.decl, step.n, here, host, errors) else { continue };
+                    unit.on_failure = step.decl.on_failure.or(self.request.on_failure).unwrap_or_default();
+                    unit.own_vars.clone_from(&own);
                     self.list.push(unit);
                     step.known.insert(key, self.list.len() - 1);
                     self.list.len() - 1
                 }
             };
             // a kind may read more of a host than its fields, so the same unit is checked on each
-            let section = step.decl.section;
-            let context = Context { vars, host_vars: &host.vars, section };
-            for error in (kinds.check)(&step.decl.kind, &self.list[index].fields, context) {
-                let message = format!("step `{}`, {}: {}", step.decl.id, error.path.join("."), error.message);
-                let step = Some(step.decl.id.clone());
-                errors.push(PlanError { message, hosts: vec![host.name.clone()], step, hint: error.hint });
+            let context = Context { vars: here, host_vars: &host.vars, section: step.decl.section };
+            let fields = stood_in(step.decl, &self.list[index].fields, &self.request.runbook.steps);
+            for error in (kinds.check)(&step.decl.kind, &fields, context) {
+                errors.push(field_error(step.decl, host, &error.path, error.message, error.hint));
             }
             indexes.push(index);
         }
@@ -272,41 +303,86 @@ impl<'r> Units<'r> {
     }
 }
 
-fn unit(
-    decl: &StepDecl,
-    n: u32,
-    lookup: &dyn Fn(&str) -> Option<Value>,
-    vars: &Vars,
-    host: &Host,
-    errors: &mut Errors,
-) -> Option<UnitSpec> {
+fn field_error(decl: &StepDecl, host: &Host, path: &[String], message: String, hint: Option<String>) -> PlanError {
+    let message = format!("step `{}`, {}: {message}", decl.id, path.join("."));
+    PlanError { message, hosts: vec![host.name.clone()], step: Some(decl.id.clone()), hint }
+}
+
+/// The variables of a group of steps taken in by `use`, with their values for this use and host.
+fn own_vars(decl: &StepDecl, host: &Host, vars: &Vars) -> Result<Option<Vars>, PlanError> {
+    let Some(own) = &decl.own_vars else { return Ok(None) };
+    let mut values = Vars::new();
+    for var in own {
+        let name = var.decl.name.as_str();
+        let refuse = |message: String| field_error(decl, host, &["with".to_owned(), name.to_owned()], message, None);
+        let value = match (&var.with, &var.decl.default) {
+            (Some(with), _) => {
+                let map = Map::from_iter([(name.to_owned(), with.clone())]);
+                let names: Vec<&str> = vars.keys().map(String::as_str).collect();
+                let filled = fill(&map, &|name| named(name, host, vars), &names);
+                let mut filled =
+                    filled.map_err(|errors| refuse(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+                filled.remove(name).unwrap_or_default()
+            }
+            (None, Some(default)) => default.clone(),
+            (None, None) => return Err(refuse("has no value".to_owned())),
+        };
+        values.insert(name.to_owned(), var.decl.accept(&value).map_err(refuse)?);
+    }
+    Ok(Some(values))
+}
+
+/// Whether a placeholder is filled in when its step is reached.
+fn is_late(name: &str) -> bool {
+    name.starts_with("steps.")
+}
+
+/// Fields with what earlier steps will have captured stood in for by a value of its type, so that the rest is checked.
+fn stood_in<'f>(decl: &StepDecl, fields: &'f Map<String, Value>, steps: &[StepDecl]) -> Cow<'f, Map<String, Value>> {
+    if !placeholders(&decl.fields).iter().any(|p| is_late(&p.name)) {
+        return Cow::Borrowed(fields);
+    }
+    let lookup = |name: &str| {
+        let (id, value) = name.strip_prefix("steps.")?.split_once('.')?;
+        let step = steps.iter().find(|step| step.id.as_str() == id)?;
+        step.captured().into_iter().find(|(captured, _)| captured == value).map(|(_, ty)| ty.stand_in())
+    };
+    fill(fields, &lookup, &[]).map_or(Cow::Borrowed(fields), Cow::Owned)
+}
+
+fn unit(decl: &StepDecl, n: u32, vars: &Vars, host: &Host, errors: &mut Errors) -> Option<UnitSpec> {
     let own: Vec<String> = host.vars.keys().map(|name| format!("host.vars.{name}")).collect();
     let names: Vec<&str> = vars.keys().chain(&own).map(String::as_str).collect();
-    match fill(&decl.fields, lookup, &names) {
+    let waits = placeholders(&decl.fields).iter().any(|p| is_late(&p.name));
+    let lookup = |name: &str| {
+        // what is filled in later stays as it is written
+        if is_late(name) { Some(Value::from(format!("{{{{ {name} }}}}"))) } else { named(name, host, vars) }
+    };
+    if waits && let Some(name) = vars.iter().find(|(_, value)| value.to_string().contains("{{")).map(|(name, _)| name) {
+        // else a value would be read as a placeholder later
+        let message = format!("`{name}` contains {{{{, and this step has placeholders that are filled in later");
+        errors.push(field_error(decl, host, &[], message, None));
+        return None;
+    }
+    match fill(&decl.fields, &lookup, &names) {
         Ok(fields) => Some(UnitSpec {
-            step: decl.id.clone(),
             n,
-            section: decl.section,
             name: decl.name.clone(),
             phase: decl.phase.clone(),
-            kind: decl.kind.clone(),
             when: decl.when.clone(),
             observe: decl.observe,
             optional: decl.optional,
             timeout: decl.timeout,
-            on_failure: decl.on_failure.unwrap_or_default(),
             scope: decl.scope,
             retry: decl.retry,
             acts_as: decl.acts_as.clone(),
             secrets: decl.secrets.clone(),
-            own_vars: None,
-            fields,
+            late: waits,
+            ..UnitSpec::new(decl.id.clone(), decl.section, &decl.kind, fields)
         }),
         Err(found) => {
             for error in found {
-                let message = format!("step `{}`, {}: {}", decl.id, error.path.join("."), error.message);
-                let step = Some(decl.id.clone());
-                errors.push(PlanError { message, hosts: vec![host.name.clone()], step, hint: error.hint });
+                errors.push(field_error(decl, host, &error.path, error.message, error.hint));
             }
             None
         }
@@ -341,21 +417,6 @@ fn rollout(request: &Request<'_>, hosts: &[&Host], risk: Risk) -> Rollout {
         rollout.batches.insert(0, BatchSize::Count(most));
     }
     rollout
-}
-
-/// Cuts so many lanes into batches; the last size repeats.
-pub fn cut(sizes: &[BatchSize], total: usize) -> Vec<Vec<usize>> {
-    let mut batches = Vec::new();
-    let mut from = 0;
-    let mut size = sizes.iter();
-    let mut last = BatchSize::Percent(100);
-    while from < total {
-        last = size.next().copied().unwrap_or(last);
-        let to = from.saturating_add(last.of(total).max(1)).min(total);
-        batches.push((from..to).collect());
-        from = to;
-    }
-    batches
 }
 
 /// What must be given before the first change, scaled to what can go wrong.

@@ -1,4 +1,6 @@
 //! Plans: runbook, hosts and variables resolved into inert data.
 
+pub mod batches;
 pub mod build;
 pub mod digest;
+pub mod select;

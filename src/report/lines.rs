@@ -156,7 +156,7 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn planned(&mut self, event: &Event) -> io::Result<()> {
-        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, basis, groups } =
+        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, basis, groups, .. } =
             &event.kind
         else {
             return Ok(());

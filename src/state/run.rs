@@ -240,10 +240,12 @@ impl HostState {
                 };
                 self.preview.insert(step.clone(), preview);
             }
-            E::StepStarted { step, .. } => {
+            E::StepStarted { step, attempt, .. } => {
                 self.running = Some((step.clone(), event.ts));
                 let unit = self.units.entry(step.clone()).or_default();
-                *unit = UnitState { started: Some(event.ts), ..UnitState::default() };
+                // what an earlier attempt has sent stays sent
+                let changed = *attempt > 1 && unit.changed;
+                *unit = UnitState { started: Some(event.ts), changed, ..UnitState::default() };
             }
             E::StepJudged { step, note, .. } => {
                 let unit = self.units.entry(step.clone()).or_default();
@@ -262,7 +264,8 @@ impl HostState {
             E::ObligationOpened { step, obligation, .. } => {
                 let (step, obligation) = (step.clone(), obligation.clone());
                 let open = OpenObligation { step, obligation, since: event.ts, seq: event.seq, failed: None };
-                self.open.insert(open.obligation.key.clone(), open);
+                // what was found first is what is owed
+                self.open.entry(open.obligation.key.clone()).or_insert(open);
             }
             E::ObligationClosed { key, .. } => {
                 self.open.remove(key);

@@ -2,10 +2,12 @@
 
 mod http;
 mod pm2_rpc;
+mod secrets;
 mod shown;
 pub mod ssh;
 pub mod timeouts;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +18,9 @@ use tokio::sync::Semaphore;
 use crate::engine::world::{ConnectFault, Connected, World};
 use crate::model::finding::Finding;
 use crate::model::host::Host;
+use crate::model::plan::SecretSource;
 use crate::model::time::Timestamp;
+use crate::world::secrets::Secrets;
 use crate::world::ssh::Identities;
 use crate::world::ssh::connect::Ground;
 use crate::world::ssh::session::{SshSession, connect, now};
@@ -57,6 +61,7 @@ impl FleetOptions {
 pub struct Fleet {
     ground: Ground,
     handshakes: Semaphore,
+    home: Option<PathBuf>,
 }
 
 impl Fleet {
@@ -66,8 +71,16 @@ impl Fleet {
         let own = home.iter().flat_map(|home| ["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)));
         let defaults = own.chain(system_known_hosts).collect();
         let trust = Arc::new(TrustStore::new(home.clone(), defaults));
-        let identities = Arc::new(Identities::new(home, agent, timeouts.agent));
-        Self { ground: Ground { timeouts, trust, identities }, handshakes: Semaphore::new(handshakes.max(1)) }
+        let identities = Arc::new(Identities::new(home.clone(), agent, timeouts.agent));
+        let ground = Ground { timeouts, trust, identities, secrets: Arc::default() };
+        Self { ground, handshakes: Semaphore::new(handshakes.max(1)), home }
+    }
+
+    /// Knows where the secrets are that scripts name; each is resolved when it is first sent.
+    #[must_use]
+    pub fn with_secrets(mut self, sources: BTreeMap<String, SecretSource>) -> Self {
+        self.ground.secrets = Arc::new(Secrets::new(sources, self.home.clone()));
+        self
     }
 }
 

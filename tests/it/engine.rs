@@ -1,189 +1,20 @@
 //! The engine over a scripted world: what is sent, in which order, and what is said of it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use runbook::engine::close::{LeftOpen, close_all};
-use runbook::engine::link::Asking;
+use runbook::engine::close::close_all;
 use runbook::engine::report::Reporter;
-use runbook::engine::run::{EngineError, Setup, run};
+use runbook::engine::run::EngineError;
 use runbook::model::control::Control;
 use runbook::model::event::{Event, EventKind};
-use runbook::model::host::Host;
-use runbook::model::id::{HostName, RunId, RunbookName, StepId};
+use runbook::model::id::StepId;
 use runbook::model::op::Exit;
-use runbook::model::outcome::{HostOutcome, Outcome, Risk};
-use runbook::model::plan::{Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, Section, UnitSpec};
+use runbook::model::outcome::{HostOutcome, Outcome};
+use runbook::model::plan::{OnFailure, Section};
 use runbook::state::run::RunState;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::harness::world::{Machine, ScriptedLog, ScriptedWorld};
-
-fn unit(n: u32, step: &str, section: Section, kind: &str, fields: Value) -> UnitSpec {
-    let fields = fields.as_object().expect("a table").clone();
-    UnitSpec { n, ..UnitSpec::new(StepId::parse(step).expect("a step id"), section, kind, fields) }
-}
-
-fn switch_off(n: u32) -> UnitSpec {
-    let fields = json!({
-        "url": "http://127.0.0.1:3000/status", "field": "enabled", "to": false, "close": "always", "reads": 2,
-        "set": { "method": "POST", "url": "http://127.0.0.1:3000/toggle?enabled={{ value }}" },
-    });
-    unit(n, "switch-off", Section::Step, "kill-switch", fields)
-}
-
-/// Pre-check, switch, work, verification: one of each.
-fn units() -> Vec<UnitSpec> {
-    vec![
-        unit(1, "fit", Section::Precheck, "require", json!({ "run": "fit" })),
-        switch_off(2),
-        unit(3, "work", Section::Step, "exec", json!({ "run": "work" })),
-        unit(4, "proof", Section::Verify, "require", json!({ "run": "proof" })),
-    ]
-}
-
-fn plan(hosts: &[&str], batches: &[&[usize]], units: Vec<UnitSpec>) -> Plan {
-    let lane = |name: &&str| Lane {
-        host: Host {
-            name: HostName::parse(name).expect("a host name"),
-            address: "127.0.0.1".to_owned(),
-            port: 22,
-            user: "app".to_owned(),
-            identity: None,
-            known_hosts: Vec::new(),
-            host_key_alias: None,
-            instance_id: None,
-            tags: Vec::new(),
-            groups: Vec::new(),
-            protected: false,
-            vars: BTreeMap::new(),
-        },
-        vars: BTreeMap::new(),
-        units: (0..units.len()).collect(),
-    };
-    Plan {
-        runbook: RunbookRef {
-            name: RunbookName::parse("scripted").expect("a runbook name"),
-            title: "scripted".to_owned(),
-            path: PathBuf::from("scripted.toml"),
-            sha256: String::new(),
-        },
-        selector: "all".to_owned(),
-        risk: Risk::Restarts,
-        phases: Vec::new(),
-        rollout: Rollout::default(),
-        lanes: hosts.iter().map(lane).collect(),
-        units,
-        batches: batches.iter().map(|batch| batch.to_vec()).collect(),
-        confirmation: Confirmation::Yes,
-        secrets: BTreeMap::new(),
-        digest: String::new(),
-    }
-}
-
-struct Run {
-    world: ScriptedWorld,
-    plan: Plan,
-    dry_run: bool,
-    orders: Vec<Control>,
-}
-
-impl Run {
-    fn new(machines: Vec<(&'static str, Machine)>, units: Vec<UnitSpec>) -> Self {
-        let names: Vec<&str> = machines.iter().map(|(name, _)| *name).collect();
-        let all: Vec<usize> = (0..names.len()).collect();
-        let plan = plan(&names, &[&all], units);
-        let confirm = Control::Confirm { by: "test".to_owned(), via: "flag".to_owned() };
-        Self { world: ScriptedWorld::new(machines), plan, dry_run: false, orders: vec![confirm] }
-    }
-
-    fn setup(&self, control: mpsc::Receiver<Control>) -> Setup<ScriptedWorld, ScriptedLog> {
-        Setup {
-            run: RunId::parse("abcdef").expect("a run id"),
-            plan: Arc::new(self.plan.clone()),
-            dry_run: self.dry_run,
-            pending: false,
-            by: "test".to_owned(),
-            ticket: None,
-            forks: 8,
-            argv: vec!["run".to_owned()],
-            sim: false,
-            with_output: false,
-            asking: Asking::default(),
-            world: Arc::new(self.world.clone()),
-            log: self.world.log(),
-            control,
-            reporters: Vec::new(),
-        }
-    }
-
-    fn left(&self, state: &RunState) -> LeftOpen<ScriptedWorld, ScriptedLog> {
-        LeftOpen {
-            run: RunId::parse("abcdef").expect("a run id"),
-            state: state.clone(),
-            hosts: self.plan.lanes.iter().map(|lane| lane.host.clone()).collect(),
-            world: Arc::new(self.world.clone()),
-            log: self.world.log(),
-            reporters: Vec::new(),
-        }
-    }
-
-    async fn go(&self) -> Result<RunState, EngineError> {
-        let (to, control) = mpsc::channel(8);
-        for order in &self.orders {
-            to.send(order.clone()).await.expect("room for orders");
-        }
-        let result = run(self.setup(control)).await;
-        drop(to);
-        assert_eq!(self.world.unrecorded(), Vec::<String>::new(), "an effect without a durable intent");
-        result
-    }
-
-    /// Cancelled while it runs.
-    async fn cancelled_after(&self, time: std::time::Duration) -> RunState {
-        let (to, control) = mpsc::channel(8);
-        for order in &self.orders {
-            to.send(order.clone()).await.expect("room for orders");
-        }
-        let cancel = async {
-            tokio::time::sleep(time).await;
-            to.send(Control::Cancel { by: "test".to_owned() }).await.expect("it runs");
-            to.closed().await;
-        };
-        let (result, ()) = tokio::join!(run(self.setup(control)), cancel);
-        result.expect("the record holds")
-    }
-
-    async fn ends(&self) -> RunState {
-        self.go().await.expect("the record holds")
-    }
-}
-
-fn code(state: &RunState) -> u8 {
-    state.finished.as_ref().expect("a finished run").exit_code
-}
-
-fn host<'s>(state: &'s RunState, name: &str) -> &'s runbook::state::run::HostState {
-    state.hosts.iter().find(|(host, _)| host.as_str() == name).map(|(_, host)| host).expect("a host of the run")
-}
-
-fn outcome(state: &RunState, name: &str) -> Option<HostOutcome> {
-    host(state, name).outcome
-}
-
-fn unit_outcome(state: &RunState, name: &str, step: &str) -> Option<Outcome> {
-    let units = &host(state, name).units;
-    units.iter().find(|(id, _)| id.as_str() == step).and_then(|(_, unit)| unit.outcome)
-}
-
-fn last(events: &[Event]) -> &'static str {
-    match events.last().map(|event| &event.kind) {
-        Some(EventKind::RunFinished { .. }) => "run.finished",
-        _ => "something else",
-    }
-}
+use crate::harness::script::{Run, code, host, last, outcome, switch_off, unit, unit_outcome, units};
+use crate::harness::world::Machine;
 
 #[tokio::test(start_paused = true)]
 async fn a_lane_looks_switches_works_verifies_and_closes() {

@@ -18,6 +18,7 @@ use runbook::model::runbook::Runbook;
 use runbook::model::selector::Selector;
 use runbook::model::step::{Evidence, Step, Target, Unreadable, Verdict};
 use runbook::plan::build::{Kinds, PlanError, Request, build};
+use runbook::plan::select::Selection;
 use runbook::steps::{ANYWHERE, Class, Key, Kind, Parsed};
 use serde_json::{Map, Value, json};
 
@@ -73,7 +74,7 @@ static ACT: Kind = fake("act", Class::Action, Risk::Restarts, &[key("app"), key(
 static RUN: Kind = fake("run", Class::Action, Risk::Destructive, &[key("run")], run);
 static FAKES: [&Kind; 3] = [&LOOK, &ACT, &RUN];
 
-const KINDS: Kinds = Kinds { risk: fake_risk, check: fake_check };
+const KINDS: Kinds = Kinds { risk: fake_risk, runs: |_| true, check: fake_check };
 
 fn fake_risk(name: &str) -> Option<Risk> {
     FAKES.iter().find(|kind| kind.name == name).map(|kind| kind.risk)
@@ -294,6 +295,8 @@ fn planned_as_is(inventory: &str, selector: &str, sets: &[(&str, &str)], text: &
         sets: sets.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
         batches: None,
         max_failures: None,
+        on_failure: None,
+        selection: Selection::default(),
     };
     build(&request, &KINDS)
 }
@@ -421,6 +424,8 @@ fn flags_take_the_place_of_the_rollout() {
         sets: Vec::new(),
         batches,
         max_failures: Some(BatchSize::Count(2)),
+        on_failure: None,
+        selection: Selection::default(),
     };
     let plan = build(&request, &KINDS).expect("a plan");
     assert_eq!(plan.batches, [vec![0, 1, 2], vec![3, 4]]);

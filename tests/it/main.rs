@@ -13,4 +13,5 @@ mod load;
 mod main_job;
 mod pm2_cases;
 mod report;
+mod rollout;
 mod ssh;

@@ -169,6 +169,7 @@ impl Story {
             signature: format!("s{n}"),
         };
         self.add(EventKind::PlanSummary {
+            at_worst: 1,
             change_hosts: changes / 2,
             unreachable_hosts: 1,
             refused_hosts: 0,

@@ -3,6 +3,7 @@
 mod calls;
 mod joining;
 mod known_hosts;
+mod others;
 mod scripts;
 
 use std::time::Duration;

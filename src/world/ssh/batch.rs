@@ -125,8 +125,8 @@ impl Scripts {
                     replies.push(ShellReply { exit: Exit::Code { code }, stdout, stderr, took: at - start });
                     start = at;
                 }
-                Event::Done(Done { end: End::NoDirectory, stdout, stderr, at }) => {
-                    let exit = Exit::NotStarted { why: "no-directory".to_owned() };
+                Event::Done(Done { end: end @ (End::NoDirectory | End::NoUser), stdout, stderr, at }) => {
+                    let exit = Exit::NotStarted { why: not_run(&end).to_owned() };
                     replies.push(ShellReply { exit, stdout, stderr, took: at - start });
                     start = at;
                 }
@@ -268,12 +268,17 @@ async fn last_words(shell: &Shell, done: &mut Receiver<Done>, grace: Duration) -
 fn halted(marker: Option<End>, ended: &Ended, late: bool, sent: bool, unconfirmed: &str) -> Exit {
     match (marker, ended) {
         (Some(End::Status(code)), Ended::Gone(None) | Ended::Untouched) => Exit::Code { code },
-        (Some(End::NoDirectory), _) => Exit::NotStarted { why: "no-directory".to_owned() },
+        (Some(end @ (End::NoDirectory | End::NoUser)), _) => Exit::NotStarted { why: not_run(&end).to_owned() },
         (_, _) if !sent => Exit::NotStarted { why: if late { "timeout" } else { "cancelled" }.to_owned() },
         (_, Ended::Gone(_)) if late => Exit::TimedOut,
         (_, Ended::Gone(signal)) => Exit::Signal { name: signal.clone().unwrap_or_else(|| "TERM".to_owned()) },
         (_, Ended::Unconfirmed | Ended::Untouched) => Exit::Unknown { why: unconfirmed.to_owned() },
     }
+}
+
+/// Why a script was not run whose marker says so.
+fn not_run(end: &End) -> &'static str {
+    if *end == End::NoUser { "become-refused" } else { "no-directory" }
 }
 
 fn unheard() -> Done {

@@ -16,6 +16,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::model::finding::Finding;
 use crate::model::host::Host;
+use crate::world::secrets::Secrets;
 use crate::world::shown::shown;
 use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
@@ -32,6 +33,7 @@ pub(crate) struct Ground {
     pub(crate) timeouts: Timeouts,
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) identities: Arc<Identities>,
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 /// A connection whose host is known and whose user is logged in.

@@ -26,6 +26,19 @@ printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end"
 }
 "#;
 
+/// Defines the function that runs one script between two markers as another user. The script goes through a pipe:
+/// what stands on a command line is in every process list, and `sudo` writes it to the log. `user` instead of a status
+/// says that `sudo` would not, or wanted a password, and that the script was not run.
+pub(crate) const DEFINE_AS: &str = r#"__rbu() {
+printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
+if sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
+printf '%s\n' "$3" | sudo -n -H -u "$2" -- /bin/sh -s
+__rb_end=$?
+else __rb_end=user; fi
+printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end" >&2
+}
+"#;
+
 /// Says which process group the shell leads, if it leads one.
 pub(crate) const HELLO: &str = r#"pid=$$; group=
 if [ -r "/proc/$pid/stat" ]; then
@@ -96,6 +109,9 @@ fn is_name(name: &str) -> bool {
 
 /// The call that runs `script` between markers with `nonce`. `home` is what `~/` in the working directory means.
 pub(crate) fn call(nonce: &str, script: &Shell, home: &str) -> Result<String, Unsendable> {
+    if let Some(user) = &script.acts_as {
+        return call_as(nonce, script, user);
+    }
     let mut line = String::from("__rb");
     let mut word = |value: &str| {
         line.push(' ');
@@ -109,6 +125,42 @@ pub(crate) fn call(nonce: &str, script: &Shell, home: &str) -> Result<String, Un
             return Err(Unsendable::Name);
         }
         word(&[name, "=", value].concat())?;
+    }
+    line.push('\n');
+    Ok(line)
+}
+
+/// The call that runs `script` as `user`. All of it is one compound command, so that the shell has read it to its end
+/// before any of it runs and reads its input. A directory that is not there ends it with 126.
+fn call_as(nonce: &str, script: &Shell, user: &str) -> Result<String, Unsendable> {
+    let mut program = String::from("( unset CDPATH ENV; ");
+    for (name, value) in &script.env {
+        if !is_name(name) {
+            return Err(Unsendable::Name);
+        }
+        program.push_str("export ");
+        quote(&[name, "=", value].concat(), &mut program)?;
+        program.push_str(" || exit 126; ");
+    }
+    if let Some(cwd) = &script.cwd {
+        program.push_str("cd -- ");
+        match cwd.strip_prefix("~") {
+            // the home of that user, which `sudo -H` sets
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                program.push_str("\"$HOME\"");
+                quote(rest, &mut program)?;
+            }
+            _ => quote(cwd, &mut program)?,
+        }
+        program.push_str(" || exit 126; ");
+    }
+    program.push_str("eval ");
+    quote(script.text(), &mut program)?;
+    program.push_str("\n) </dev/null");
+    let mut line = String::from("__rbu");
+    for value in [nonce, user, program.as_str()] {
+        line.push(' ');
+        quote(value, &mut line)?;
     }
     line.push('\n');
     Ok(line)

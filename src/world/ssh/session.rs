@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::world::{Connected, Session};
 use crate::model::finding::Finding;
 use crate::model::host::{Facts, Host};
-use crate::model::op::{Op, Reply, Shell as Script};
+use crate::model::op::{Captured, Exit, Op, Reply, Shell as Script, ShellReply};
 use crate::model::time::Timestamp;
 use crate::world::http;
 use crate::world::pm2_rpc;
+use crate::world::secrets::{Secrets, redact};
 use crate::world::ssh::batch::Scripts;
 use crate::world::ssh::connect::{Ground, Joined};
 use crate::world::ssh::facts::{self, Asked};
@@ -31,6 +32,7 @@ pub struct SshSession {
     link: Arc<Link>,
     scripts: Scripts,
     home: String,
+    secrets: Arc<Secrets>,
 }
 
 /// The time here: the clock as it was at the start, and what has passed since, also while this machine slept. A clock
@@ -63,7 +65,8 @@ impl SshSession {
         let Joined { handle, gauge, learned, key } = joined;
         let link = Arc::new(Link::new(handle, gauge, learned, ground.timeouts.clone()));
         // from here on dropping the session cuts the wire
-        let mut session = Self { scripts: Scripts::new(Arc::clone(&link)), link, home: String::new() };
+        let mut session =
+            Self { scripts: Scripts::new(Arc::clone(&link)), link, home: String::new(), secrets: Arc::clone(&ground.secrets) };
         let sent = now().as_millis();
         let facts = Script::look("facts", FACTS).timeout(ground.timeouts.shell);
         let opened = Shell::open(&session.link, Some(&facts)).await;
@@ -82,6 +85,9 @@ impl SshSession {
     /// Performs a group of ops at the same time: scripts one after the other in the shell, calls on their own channels.
     async fn together(&mut self, ops: &[Op], cancel: &CancellationToken) -> Vec<Reply> {
         let scripts: Vec<&Script> = ops.iter().filter_map(|op| if let Op::Shell(s) = op { Some(s) } else { None }).collect();
+        if scripts.iter().any(|script| !script.secrets.is_empty()) {
+            return self.with_secrets(ops, cancel).await;
+        }
         let (link, home) = (&self.link, self.home.as_str());
         let calls: Vec<_> = ops.iter().map(|op| call(link, home, op, cancel)).collect();
         let calls = stream::iter(calls).buffered(CALLS).collect::<Vec<_>>();
@@ -89,6 +95,37 @@ impl SshSession {
         let mut printed = printed.into_iter().map(Reply::Shell);
         called.into_iter().filter_map(|reply| reply.or_else(|| printed.next())).collect()
     }
+}
+
+impl SshSession {
+    /// The same for scripts that get secrets: the values are sent, and taken out of what comes back.
+    async fn with_secrets(&mut self, ops: &[Op], cancel: &CancellationToken) -> Vec<Reply> {
+        let mut replies = Vec::with_capacity(ops.len());
+        for op in ops {
+            let reply = match op {
+                Op::Shell(script) => Reply::Shell(match self.secrets.equip(script).await {
+                    Ok((script, values)) => {
+                        let printed = self.scripts.run(&[&script], cancel).await.pop();
+                        let mut reply = printed.unwrap_or_else(|| unsent("no-reply"));
+                        redact(&mut reply, &values);
+                        reply
+                    }
+                    Err(why) => unsent(&why),
+                }),
+                other => match call(&self.link, &self.home, other, cancel).await {
+                    Some(reply) => reply,
+                    None => continue,
+                },
+            };
+            replies.push(reply);
+        }
+        replies
+    }
+}
+
+fn unsent(why: &str) -> ShellReply {
+    let (stdout, stderr) = (Captured::default(), Captured::default());
+    ShellReply { exit: Exit::NotStarted { why: why.to_owned() }, stdout, stderr, took: Duration::ZERO }
 }
 
 /// A call on a channel of its own; scripts are none.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::model::op::{Captured, Shell as Script};
 use crate::world::shown::shown;
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
-use crate::world::ssh::script::{DEFINE, EXEC, HELLO, Unsendable, call};
+use crate::world::ssh::script::{DEFINE, DEFINE_AS, EXEC, HELLO, Unsendable, call};
 use crate::world::ssh::split::{Section, Stream};
 
 /// An open shell. Dropping it closes its channel.
@@ -80,6 +80,8 @@ pub(crate) enum End {
     Status(u32),
     /// The marker came: the working directory is not there.
     NoDirectory,
+    /// The marker came: the other user could not be become.
+    NoUser,
     /// The shell ended before the marker came.
     Over(Over),
 }
@@ -123,9 +125,10 @@ impl Desk {
 
     fn hand_out(&mut self) {
         while let Some(job) = self.jobs.pop_front_if(|job| job.out.ended().is_some() && job.err.ended().is_some()) {
-            let end = match job.out.ended().and_then(|word| word.parse().ok()) {
-                Some(status) => End::Status(status),
-                None => End::NoDirectory,
+            let end = match job.out.ended().map(|word| (word, word.parse())) {
+                Some((_, Ok(status))) => End::Status(status),
+                Some(("user", Err(_))) => End::NoUser,
+                _ => End::NoDirectory,
             };
             job.finish(end);
         }
@@ -171,7 +174,7 @@ impl Shell {
         let reader = tokio::spawn(drain(read, Arc::clone(&desk), say, link.timeouts.drain));
         let mut shell = Self { write: Some(write), desk, reader, group: None };
 
-        let mut text = String::from(DEFINE);
+        let mut text = [DEFINE, DEFINE_AS].concat();
         let hello = shell.queue(&Script::look("hello", HELLO), "", &mut text)?;
         let first = match first {
             Some(script) => Some((shell.queue(script, "", &mut text)?, script.timeout)),

@@ -7,8 +7,8 @@ use crate::model::op::Captured;
 /// How much is kept of the beginning, and of the end, of a stream.
 pub(crate) const KEPT: usize = 256 * 1024;
 
-// the longest word after an end marker is a status of three digits or `cwd`
-const WORD: usize = 3;
+// the longest word after an end marker is `user`; else a status of three digits or `cwd`
+const WORD: usize = 4;
 
 /// The beginning and the end of some bytes, and how many there were.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ fn take(carry: &mut Vec<u8>, hold: usize) -> Vec<u8> {
 }
 
 fn is_word(word: &[u8]) -> bool {
-    word == b"cwd" || (!word.is_empty() && word.iter().all(u8::is_ascii_digit))
+    word == b"cwd" || word == b"user" || (!word.is_empty() && word.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
+pub mod script;
 pub(crate) mod server;
 pub(crate) mod sshd;
 pub mod world;

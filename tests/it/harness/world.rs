@@ -69,6 +69,8 @@ pub struct Shared {
     pub machines: BTreeMap<String, Machine>,
     /// `host: effect`, in the order of happening.
     pub ledger: Vec<String>,
+    /// `host` of each group of ops, with how many events were durable then.
+    pub touched: Vec<(String, usize)>,
     /// Every event that is durable.
     pub events: Vec<Event>,
     /// The record fails from this many events on.
@@ -97,6 +99,10 @@ impl ScriptedWorld {
 
     pub fn unrecorded(&self) -> Vec<String> {
         self.shared.lock().expect("not poisoned").unrecorded.clone()
+    }
+
+    pub fn touched(&self) -> Vec<(String, usize)> {
+        self.shared.lock().expect("not poisoned").touched.clone()
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -176,6 +182,11 @@ pub struct ScriptedSession {
 impl Session for ScriptedSession {
     async fn perform(&mut self, ops: &[Op], _cancel: &CancellationToken) -> Vec<Reply> {
         tokio::time::sleep(Duration::from_millis(5)).await;
+        {
+            let mut shared = self.shared.lock().expect("not poisoned");
+            let durable = shared.events.len();
+            shared.touched.push((self.host.clone(), durable));
+        }
         for op in ops {
             let shared = self.shared.lock().expect("not poisoned");
             let machine = shared.machines.get(&self.host).expect("a scripted host");

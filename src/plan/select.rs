@@ -1,0 +1,78 @@
+//! Which steps of a runbook take part: `--only`, `--skip`, `--start-at`. Pre-checks and verification always do.
+
+use crate::model::fields::nearest;
+use crate::model::plan::Section;
+use crate::model::runbook::{Runbook, StepDecl};
+use crate::model::when::When;
+
+/// What was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Of the `[[step]]` entries only these; empty: all.
+    pub only: Vec<String>,
+    /// Of the `[[step]]` entries not these.
+    pub skip: Vec<String>,
+    /// No `[[step]]` before this one.
+    pub start_at: Option<String>,
+}
+
+/// The steps that take part, with their numbers in the runbook, or what is wrong with the selection.
+pub fn selected<'r>(
+    runbook: &'r Runbook,
+    selection: &Selection,
+) -> Result<Vec<(u32, &'r StepDecl)>, Vec<(String, Option<String>)>> {
+    let numbered: Vec<(u32, &StepDecl)> = (1..).zip(&runbook.steps).collect();
+    let mut errors = Vec::new();
+    let named = [("--only", &selection.only), ("--skip", &selection.skip)];
+    let named = named.iter().flat_map(|(flag, ids)| ids.iter().map(move |id| (*flag, id)));
+    for (flag, id) in named.chain(selection.start_at.iter().map(|id| ("--start-at", id))) {
+        errors.extend(check(flag, id, runbook));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let is = |step: &StepDecl, id: &String| step.id.as_str() == id;
+    let from = selection.start_at.as_ref().and_then(|id| numbered.iter().position(|(_, step)| is(step, id)));
+    let takes_part = |at: usize, step: &StepDecl| {
+        step.section != Section::Step
+            || (from.is_none_or(|from| at >= from)
+                && (selection.only.is_empty() || selection.only.iter().any(|id| is(step, id)))
+                && !selection.skip.iter().any(|id| is(step, id)))
+    };
+    let (kept, left): (Vec<_>, Vec<_>) = numbered.iter().copied().enumerate().partition(|(at, (_, step))| takes_part(*at, step));
+    for (_, (_, step)) in &kept {
+        for id in left.iter().map(|(_, (_, left))| left.id.as_str()).filter(|id| depends(step, id)) {
+            let message = format!("step `{}` depends on `{id}`, which is left out", step.id);
+            errors.push((message, Some(format!("leave out `{}` as well, or keep `{id}`", step.id))));
+        }
+    }
+    if errors.is_empty() { Ok(kept.into_iter().map(|(_, step)| step).collect()) } else { Err(errors) }
+}
+
+fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<(String, Option<String>)> {
+    match runbook.steps.iter().find(|step| step.id.as_str() == id) {
+        Some(step) if step.section == Section::Step => None,
+        Some(step) => Some((
+            format!("{flag}: `{id}` is a [[{}]]: these always take part", step.section.word()),
+            Some(format!("name one of the [[step]] entries: runbook show {}", runbook.name)),
+        )),
+        None => {
+            let ids = runbook.steps.iter().filter(|step| step.section == Section::Step).map(|step| step.id.as_str());
+            let hint = match nearest(id, ids.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("steps: {}", ids.collect::<Vec<_>>().join(", ")),
+            };
+            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, id.escape_debug()), Some(hint)))
+        }
+    }
+}
+
+/// Whether a step reads what another came to, in its condition or in a placeholder.
+fn depends(step: &StepDecl, id: &str) -> bool {
+    let condition = step.when.as_deref().and_then(|text| When::parse(text).ok());
+    let in_condition = condition.is_some_and(|when| {
+        when.names().iter().any(|name| matches!(name.parts.as_slice(), [steps, named, ..] if steps == "steps" && named == id))
+    });
+    let late = format!("steps.{id}.");
+    in_condition || crate::model::template::placeholders(&step.fields).iter().any(|p| p.name.starts_with(&late))
+}
