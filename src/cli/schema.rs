@@ -1,8 +1,10 @@
 //! `runbook schema`: the JSON Schema of what this program prints for other programs, from the types that are printed.
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
@@ -56,5 +58,14 @@ pub fn text(what: What) -> Result<String, Failure> {
 
 /// As it is written, not as it is read: what is always there is required.
 fn of<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
+    let mut settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.transforms.push(Box::new(RecursiveTransform(flowing)));
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
+/// The lines of the source are no lines of a description.
+fn flowing(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        *text = text.replace('\n', " ");
+    }
 }

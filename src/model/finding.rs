@@ -27,6 +27,12 @@ impl Finding {
         Self { code: code.to_owned(), summary: summary.into(), hint: None, evidence: Vec::new(), fold_key: None }
     }
 
+    /// Whether both say the same, keyed or not.
+    pub fn says_as(&self, other: &Self) -> bool {
+        (&self.code, &self.summary) == (&other.code, &other.summary)
+            && (&self.hint, &self.evidence) == (&other.hint, &other.evidence)
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

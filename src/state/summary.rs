@@ -132,7 +132,7 @@ pub fn cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(Option<&'s
     let mut at: Vec<_> = at.collect();
     if let Some(said) = &host.finding {
         // the unit whose finding the host took over, where there is one
-        at.retain(|(_, finding)| *finding == said);
+        at.retain(|(_, finding)| finding.says_as(said));
         return Some((at.first().map(|(step, _)| *step), said));
     }
     match (at.first(), &host.unreachable) {
@@ -146,6 +146,15 @@ pub fn cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(Option<&'s
 pub fn fold_key(step: Option<&StepId>, finding: &Finding, host: &HostName) -> String {
     let words = normalise(&finding.summary.replace(host.as_str(), "<host>"));
     format!("{}|{}|{words}", step.map_or("-", StepId::as_str), finding.code)
+}
+
+/// The finding with its key on it, as it stands in an event; a key that it has already stays.
+#[must_use]
+pub fn keyed(mut finding: Finding, step: Option<&StepId>, host: &HostName) -> Finding {
+    if finding.fold_key.is_none() {
+        finding.fold_key = Some(fold_key(step, &finding, host));
+    }
+    finding
 }
 
 fn normalise(text: &str) -> String {
@@ -177,7 +186,7 @@ fn failures(state: &RunState) -> Vec<Failure> {
             (None, Some((step, finding))) => (Some(*step), finding),
             (None, None) => continue,
         };
-        let fold_key = fold_key(step, finding, name);
+        let fold_key = finding.fold_key.clone().unwrap_or_else(|| fold_key(step, finding, name));
         folded
             .entry((severity(outcome), fold_key.clone()))
             .or_insert_with(|| Failure { fold_key, step: step.cloned(), hosts: Vec::new(), message: finding.summary.clone() })

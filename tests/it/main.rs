@@ -8,6 +8,7 @@ mod engine;
 mod exec;
 mod harness;
 mod journal;
+mod json;
 mod lab;
 mod load;
 mod main_job;
