@@ -19,15 +19,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The inventory where none is named.
+pub const INVENTORY: &str = "inventory.toml";
+/// The runbooks' directory where none is named.
+pub const RUNBOOKS: &str = "runbooks";
+
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The inventory
-    #[arg(short, long, global = true, env = "RUNBOOK_INVENTORY", value_name = "FILE", default_value = "inventory.toml")]
+    #[arg(short, long, global = true, env = "RUNBOOK_INVENTORY", value_name = "FILE", default_value = INVENTORY)]
     pub inventory: PathBuf,
     /// Where runbooks are looked for
-    #[arg(long, global = true, env = "RUNBOOK_RUNBOOKS", value_name = "DIR", default_value = "runbooks")]
+    #[arg(long, global = true, env = "RUNBOOK_RUNBOOKS", value_name = "DIR", default_value = RUNBOOKS)]
     pub runbooks: PathBuf,
     /// Where the journal is kept [default: ${XDG_STATE_HOME:-~/.local/state}/runbook]
     #[arg(long, global = true, env = "RUNBOOK_STATE_DIR", value_name = "DIR")]

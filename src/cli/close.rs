@@ -10,7 +10,6 @@ use crate::cli::output::print;
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::close::{LeftOpen, close_all};
-use crate::report::paint::Paint;
 use crate::state::run::RunState;
 use crate::world::{Fleet, FleetOptions};
 
@@ -48,7 +47,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         say(settings, &format!("nothing is open in run {run} any more\n"))?;
         return Ok(0);
     }
-    open::tell(&state, &run, &mut io::stderr(), Paint { color: settings.color });
+    open::tell(&state, &run, settings, &mut io::stderr());
     Ok(7)
 }
 

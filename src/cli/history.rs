@@ -43,7 +43,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     }
     print(io::stdout().lock(), &out);
     let mut left = Vec::new();
-    open::warn_open(&journal, &mut left, paint)?;
+    open::warn_open(&journal, settings, &mut left)?;
     print(io::stderr().lock(), &left);
     Ok(0)
 }

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::cli::args::{Form, Global, Progress, When};
+use crate::cli::args::{self, Form, Global, Progress, When};
 use crate::cli::failure::Failure;
 use crate::cli::operator::UntilAnswered;
 use crate::engine::report::Reporter;
@@ -14,6 +14,7 @@ use crate::report::lines::Lines;
 use crate::report::paint::Paint;
 use crate::report::quiet::Quiet;
 use crate::state::run::RunState;
+use crate::state::summary::Flags;
 
 /// Decided once, at the start.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// How results are told.
     pub output: Form,
+    /// What was said about files, to be repeated in the commands to type next.
+    pub flags: Flags,
     /// Whether standard output may show colours.
     pub color: bool,
     /// Whether two live lines are drawn on standard error.
@@ -68,6 +71,7 @@ impl Settings {
             runbooks: global.runbooks.clone(),
             state_dir: global.state_dir.clone().map_or_else(default_state_dir, Ok)?,
             output: global.output,
+            flags: flags(global),
             color,
             live,
             progress: global.progress != Progress::None,
@@ -110,6 +114,23 @@ impl Settings {
         (self.output != Form::Human)
             .then(|| -> Box<dyn Reporter> { Box::new(UntilAnswered::new(Human::new(std::io::stderr(), options))) })
     }
+}
+
+/// As words; what is as it is by default is left out.
+fn flags(global: &Global) -> Flags {
+    let word = |path: &Path| path.to_string_lossy().into_owned();
+    let mut flags = Flags::default();
+    if let Some(dir) = &global.state_dir {
+        flags.record = vec!["--state-dir".to_owned(), word(dir)];
+    }
+    if global.inventory != Path::new(args::INVENTORY) {
+        flags.run.extend(["-i".to_owned(), word(&global.inventory)]);
+    }
+    if global.runbooks != Path::new(args::RUNBOOKS) {
+        flags.run.extend(["--runbooks".to_owned(), word(&global.runbooks)]);
+    }
+    flags.run.extend(flags.record.clone());
+    flags
 }
 
 fn default_state_dir() -> Result<PathBuf, Failure> {

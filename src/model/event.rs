@@ -69,6 +69,9 @@ pub struct Failure {
     pub hosts: Vec<HostName>,
     /// The first one's words.
     pub message: String,
+    /// The first line of its evidence, where there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
 }
 
 /// An obligation that is still open.

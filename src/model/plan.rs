@@ -1,6 +1,7 @@
 //! A plan: runbook, hosts and variables resolved into inert data. What is confirmed is what is executed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -340,6 +341,15 @@ impl BatchSize {
         match self {
             Self::Count(count) => count,
             Self::Percent(percent) => (total * usize::from(percent) / 100).max(1),
+        }
+    }
+}
+
+impl fmt::Display for BatchSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod end;
 pub mod human;
 pub mod json;
+pub mod limit;
 pub mod lines;
 pub mod live;
 pub mod markdown;

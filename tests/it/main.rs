@@ -6,6 +6,7 @@ mod architecture;
 mod cases;
 mod engine;
 mod exec;
+mod exit_codes;
 mod harness;
 mod journal;
 mod json;
