@@ -90,7 +90,7 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Preview, confirm and run a runbook on hosts
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Close what a run left open
     Close(close::Args),
     /// The main job on a practice fleet: break it, preview, run, prove, tell

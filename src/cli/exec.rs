@@ -9,8 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::failure::Failure;
-use crate::cli::fleet;
-use crate::cli::fold::{Answer, render, tally};
+use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
+use crate::cli::fold::{Answer, Down, render, tally};
 use crate::cli::operator::ask;
 use crate::cli::settings::Settings;
 use crate::engine::world::{Session, World};
@@ -24,10 +24,14 @@ use crate::world::{Fleet, FleetOptions};
 
 /// Arguments of `runbook exec`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = SELECTORS)]
 pub struct Args {
-    /// Which hosts
+    /// Which hosts: names, globs, sets web[01-06], @group, tag:NAME, failed:RUN, joined by , & and !
     #[arg(value_name = "SEL")]
     pub selector: String,
+    /// What narrows them down
+    #[command(flatten)]
+    pub narrow: Narrow,
     /// How many hosts at the same time
     #[arg(short, long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: u16,
@@ -46,7 +50,7 @@ type Answers = Vec<(HostName, Answer)>;
 
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
-    let (_, hosts) = fleet::resolved(settings, &args.selector)?;
+    let hosts = fleet::chosen(settings, Choice::new(&args.selector, &args.narrow))?.hosts();
     let text = args.command.join(" ");
     if text.contains('\0') {
         return Err(Failure::invalid("a command cannot contain a NUL byte"));
@@ -122,13 +126,13 @@ async fn on(world: &Fleet, host: &Host, op: &Op, cancel: &CancellationToken) -> 
     };
     let mut session = match connected {
         Ok((session, _)) => session,
-        Err(fault) => return Answer::Unreachable(fault.finding),
+        Err(fault) => return Answer::Unreachable(Down::new(host, fault.finding)),
     };
     let reply = session.perform(std::slice::from_ref(op), cancel).await.pop();
     session.close().await;
     match reply {
         Some(Reply::Shell(reply)) => Answer::Reply(reply),
-        _ => Answer::Unreachable(Finding::new("internal", "the session answered with something else")),
+        _ => Answer::Unreachable(Down::new(host, Finding::new("internal", "the session answered with something else"))),
     }
 }
 

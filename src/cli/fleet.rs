@@ -1,11 +1,13 @@
 //! The inventory and the hosts that a command is for.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::counted;
+use crate::cli::runs::{self, RecordError};
 use crate::cli::settings::Settings;
 use crate::load::diagnostic::{Diagnostics, Severity, printable};
 use crate::load::inventory;
@@ -13,6 +15,32 @@ use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::inventory::Inventory;
 use crate::model::selector::{Selector, SelectorError};
+
+/// What every command that takes hosts says of naming them.
+pub const SELECTORS: &str = "\
+Hosts are named by a selector:
+  all, proxy-1, proxy-*, web[01-06]  every host, names, globs, sets (padding counts)
+  @group, tag:az-a                   as the inventory groups and tags them
+  a,b  a&b  !a  (a,b)&c              either, both, not; ! binds tighter than &, & than ,
+  pick:3, pick:10%                   some of what the rest of its & chain leaves
+  failed:RUN                         failed, rolled back, unknown or cancelled there
+  unreachable:RUN, not-started:RUN   could not be reached; its turn never came
+  changed:RUN                        a change was sent to it, whatever became of it
+
+RUN is the id of a recorded run, at least four of its first digits, or `last`. Hosts that a guard refused are in none of \
+them but changed:RUN. The same hosts always give the same pick. --hosts A -l B -x C is (A) & (B) & !(C). What is unknown or \
+matches nothing is an error, and nothing is contacted; a word that is no host is never tried as an address.";
+
+/// What narrows a selector down.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Narrow {
+    /// Of these, only …
+    #[arg(short, long, value_name = "SEL")]
+    pub limit: Option<String>,
+    /// Of these, not …
+    #[arg(short = 'x', long, value_name = "SEL")]
+    pub exclude: Option<String>,
+}
 
 /// Which hosts, as typed: `(A) & (B) & !(C)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,20 +53,77 @@ pub struct Choice<'a> {
     pub exclude: Option<&'a str>,
 }
 
-impl Choice<'_> {
+/// The hosts that a choice names.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The inventory they are from.
+    pub inventory: Inventory,
+    /// Their names, in file order; at least one.
+    pub names: Vec<HostName>,
+    /// The selector, with the full ids of the runs it names: it means the same tomorrow.
+    pub selector: String,
+}
+
+impl Chosen {
+    /// The hosts with everything the inventory says of them.
+    pub fn hosts(&self) -> Vec<Host> {
+        let chosen: BTreeSet<&HostName> = self.names.iter().collect();
+        self.inventory.hosts.iter().filter(|host| chosen.contains(&host.name)).cloned().collect()
+    }
+}
+
+impl<'a> Choice<'a> {
+    /// A selector, narrowed down.
+    pub fn new(hosts: &'a str, narrow: &'a Narrow) -> Self {
+        Self { hosts, limit: narrow.limit.as_deref(), exclude: narrow.exclude.as_deref() }
+    }
+
     /// The one selector that all three come to.
-    pub fn selector(&self) -> Result<Selector, Failure> {
+    fn selector(&self) -> Result<Selector, Failure> {
         // each is read alone first, so that no parenthesis of one reaches into another
-        for text in [Some(self.hosts), self.limit, self.exclude].into_iter().flatten() {
-            Selector::parse(text).map_err(|error| refused(text, error))?;
+        for (flag, text) in self.parts() {
+            Selector::parse(text).map_err(|error| refused(flag, text, error))?;
         }
-        let text = match (self.limit, self.exclude) {
-            (None, None) => self.hosts.to_owned(),
-            (Some(limit), None) => format!("({}) & ({limit})", self.hosts),
-            (None, Some(exclude)) => format!("({}) & !({exclude})", self.hosts),
-            (Some(limit), Some(exclude)) => format!("({}) & ({limit}) & !({exclude})", self.hosts),
-        };
-        Selector::parse(&text).map_err(|error| refused(&text, error))
+        Selector::parse(&self.whole().0).map_err(|error| self.refused(error))
+    }
+
+    /// What was typed, with the flag that says which of the three it is.
+    fn parts(&self) -> Vec<(Option<&'static str>, &'a str)> {
+        let limit = self.limit.map(|text| (Some("--limit"), text));
+        let exclude = self.exclude.map(|text| (Some("--exclude"), text));
+        [Some((None, self.hosts)), limit, exclude].into_iter().flatten().collect()
+    }
+
+    /// `(A) & (B) & !(C)`, and where in it each part begins.
+    fn whole(&self) -> (String, Vec<usize>) {
+        let parts = self.parts();
+        if let [(_, only)] = parts[..] {
+            return (only.to_owned(), vec![0]);
+        }
+        let (mut text, mut starts) = (String::new(), Vec::new());
+        for (flag, part) in parts {
+            text.push_str(match flag {
+                None => "(",
+                Some("--exclude") => " & !(",
+                Some(_) => " & (",
+            });
+            starts.push(text.len());
+            text.push_str(part);
+            text.push(')');
+        }
+        (text, starts)
+    }
+
+    /// What is wrong with the whole, in the words of the part that it is wrong with.
+    fn refused(&self, error: SelectorError) -> Failure {
+        let (text, starts) = self.whole();
+        for ((flag, part), start) in self.parts().into_iter().zip(starts) {
+            if start <= error.at.start && error.at.end <= start + part.len() {
+                let at = error.at.start - start..error.at.end - start;
+                return refused(flag, part, SelectorError { at, ..error });
+            }
+        }
+        refused(None, &text, error)
     }
 }
 
@@ -55,30 +140,24 @@ pub fn inventory(settings: &Settings) -> Result<Inventory, Failure> {
     })
 }
 
-/// The hosts that a selector names, in file order.
-pub fn hosts(settings: &Settings, selector: &str) -> Result<(Inventory, Vec<HostName>), Failure> {
-    chosen(settings, Choice { hosts: selector, ..Choice::default() })
-}
-
-/// The hosts that a choice names, in file order.
-pub fn chosen(settings: &Settings, choice: Choice<'_>) -> Result<(Inventory, Vec<HostName>), Failure> {
+/// The hosts that a choice names, in file order. Nothing is contacted; the record is read where runs are named.
+pub fn chosen(settings: &Settings, choice: Choice<'_>) -> Result<Chosen, Failure> {
     // what was typed is judged before any file is
     let selector = choice.selector()?;
     let inventory = inventory(settings)?;
-    let names = inventory.select(&selector).map_err(|error| refused(selector.text(), error))?;
-    Ok((inventory, names))
-}
-
-/// The hosts that a selector names, with everything the inventory says of them.
-pub fn resolved(settings: &Settings, selector: &str) -> Result<(Inventory, Vec<Host>), Failure> {
-    let (inventory, names) = hosts(settings, selector)?;
-    let hosts = names.iter().filter_map(|name| inventory.host(name)).cloned().collect();
-    Ok((inventory, hosts))
+    let record = runs::record(settings, &selector).map_err(|error| match error {
+        RecordError::Selector(error) => choice.refused(error),
+        RecordError::Journal(failure) => failure,
+    })?;
+    let names = inventory.select_of(&selector, &record.hosts).map_err(|error| choice.refused(error))?;
+    record.tell(&inventory);
+    Ok(Chosen { selector: selector.pinned(&record.runs), inventory, names })
 }
 
 /// A selector that cannot be used, with its place.
-fn refused(text: &str, error: SelectorError) -> Failure {
-    let mut failure = Failure::invalid(format!("selector: {}", printable(&error.message)));
+fn refused(flag: Option<&str>, text: &str, error: SelectorError) -> Failure {
+    let flag = flag.map_or(String::new(), |flag| format!("{flag}: "));
+    let mut failure = Failure::invalid(format!("selector: {flag}{}", printable(&error.message)));
     if text.len() <= 100 && !text.is_empty() && !text.contains(char::is_control) {
         let part = text.get(error.at.clone()).map_or(0, |part| part.chars().count()).max(1);
         let caret = format!("{}{}", " ".repeat(error.column(text) - 1), "^".repeat(part));

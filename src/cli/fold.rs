@@ -1,13 +1,78 @@
 //! Equal results of several hosts shown once, under a set of their names. Pure; what hosts printed is escaped and
 //! always stands behind a mark, so that it can never pass for words of this program.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use crate::load::diagnostic::printable;
 use crate::model::finding::Finding;
+use crate::model::host::Host;
+use crate::model::hostset::fold;
 use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, ShellReply};
 use crate::model::outcome::RunState;
+use crate::state::summary::fold_key;
+
+/// Why a host could not be reached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Down {
+    /// Class, words and what to do next.
+    pub finding: Finding,
+    /// What hosts have in common that are down for the same reason.
+    cause: String,
+}
+
+impl Down {
+    /// From what connecting to `host` came to.
+    pub fn new(host: &Host, finding: Finding) -> Self {
+        let without = Finding::new(&finding.code, finding.summary.replace(&host.address, "<address>"));
+        let cause = fold_key(None, &without, &host.name);
+        Self { finding, cause }
+    }
+
+    /// What shows it and what to do about it, a line each.
+    fn body(&self) -> String {
+        let mut out = String::new();
+        for line in &self.finding.evidence {
+            let _ = writeln!(out, "  {}", printable(line));
+        }
+        if let Some(hint) = &self.finding.hint {
+            let _ = writeln!(out, "  try: {}", printable(hint));
+        }
+        out
+    }
+}
+
+/// A reason and the hosts that are down for it.
+type Cause<'d> = (&'d Down, Vec<HostName>, bool);
+
+/// Hosts that could not be reached, folded by cause in the order in which each first appears. The words are those of the
+/// first of them, and say so where the others' differ.
+pub fn causes<'d>(down: impl IntoIterator<Item = (&'d HostName, &'d Down)>) -> String {
+    let mut causes: Vec<Cause<'d>> = Vec::new();
+    for (host, down) in down {
+        match causes.iter_mut().find(|(first, ..)| first.cause == down.cause) {
+            Some((first, hosts, same)) => {
+                *same &= first.finding == down.finding;
+                hosts.push(host.clone());
+            }
+            None => causes.push((down, vec![host.clone()], true)),
+        }
+    }
+    let mut out = String::new();
+    for (down, hosts, same) in causes {
+        let Finding { code, summary, .. } = &down.finding;
+        let example = if same { "" } else { "for example " };
+        let summary = printable(summary);
+        let _ = write!(out, "{}: unreachable, {code}: {example}{summary}\n{}", named(&hosts), down.body());
+    }
+    out
+}
+
+/// `web-[01-03] (3)`.
+fn named(hosts: &[HostName]) -> String {
+    let count = if hosts.len() > 1 { format!(" ({})", hosts.len()) } else { String::new() };
+    format!("{}{count}", fold(hosts))
+}
 
 /// What a command came to on one host.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +80,7 @@ pub enum Answer {
     /// It was sent, or nearly.
     Reply(ShellReply),
     /// The host could not be reached.
-    Unreachable(Finding),
+    Unreachable(Down),
 }
 
 impl Answer {
@@ -34,39 +99,20 @@ impl Answer {
         }
     }
 
-    fn title(&self) -> String {
-        let exit = match self {
-            Answer::Unreachable(finding) => return format!("unreachable, {}: {}", finding.code, finding.summary),
-            Answer::Reply(reply) => &reply.exit,
-        };
-        match exit {
+    /// What makes two answers the same to a reader, everything but how long it took: a title and the lines below it.
+    fn words(reply: &ShellReply) -> (String, String) {
+        let mut body = String::new();
+        lines(&mut body, '|', &reply.stdout);
+        lines(&mut body, '!', &reply.stderr);
+        let title = match &reply.exit {
             Exit::Code { code: 0 } => "ok".to_owned(),
             Exit::Code { code } => format!("failed, exit {code}{}", meaning(*code)),
             Exit::Signal { name } => format!("failed, ended by SIG{name}"),
             Exit::TimedOut => "failed, timed out; it was ended on the host and is gone".to_owned(),
             Exit::Unknown { why } => format!("unknown, {why}: no exit status came back, it may still be running"),
             Exit::NotStarted { why } => format!("not started, {why}"),
-        }
-    }
-
-    /// What makes two answers the same to a reader: everything but how long it took.
-    fn body(&self) -> String {
-        let mut out = String::new();
-        match self {
-            Answer::Reply(reply) => {
-                lines(&mut out, '|', &reply.stdout);
-                lines(&mut out, '!', &reply.stderr);
-            }
-            Answer::Unreachable(finding) => {
-                for line in &finding.evidence {
-                    let _ = writeln!(out, "  {line}");
-                }
-                if let Some(hint) = &finding.hint {
-                    let _ = writeln!(out, "  try: {hint}");
-                }
-            }
-        }
-        out
+        };
+        (title, body)
     }
 }
 
@@ -80,23 +126,29 @@ fn meaning(code: u32) -> &'static str {
     }
 }
 
-/// All answers, those that are equal shown once: the good ones first, then what needs a reader.
+/// All answers, those that are equal shown once: the good ones first, then what needs a reader, then who was not reached.
 pub fn render(answers: &[(HostName, Answer)]) -> String {
-    let mut groups: Vec<(RunState, String, String, Vec<&HostName>)> = Vec::new();
+    let mut groups: Vec<(RunState, (String, String), Vec<HostName>)> = Vec::new();
+    let mut down = Vec::new();
     for (host, answer) in answers {
-        let (title, body) = (answer.title(), answer.body());
-        match groups.iter_mut().find(|group| group.1 == title && group.2 == body) {
-            Some(group) => group.3.push(host),
-            None => groups.push((answer.state(), title, body, vec![host])),
+        let words = match answer {
+            Answer::Unreachable(why) => {
+                down.push((host, why));
+                continue;
+            }
+            Answer::Reply(reply) => Answer::words(reply),
+        };
+        match groups.iter_mut().find(|group| group.1 == words) {
+            Some(group) => group.2.push(host.clone()),
+            None => groups.push((answer.state(), words, vec![host.clone()])),
         }
     }
     groups.sort_by_key(|group| group.0 != RunState::Ok);
     let mut out = String::new();
-    for (_, title, body, hosts) in groups {
-        let count = if hosts.len() > 1 { format!(" ({})", hosts.len()) } else { String::new() };
-        let _ = write!(out, "{}{count}: {title}\n{body}", host_set(&hosts));
+    for (_, (title, body), hosts) in groups {
+        let _ = write!(out, "{}: {title}\n{body}", named(&hosts));
     }
-    out
+    out + &causes(down)
 }
 
 /// How many hosts came to what: `5 ok, 1 failed`.
@@ -148,83 +200,14 @@ fn escaped(line: &[u8]) -> String {
     out
 }
 
-/// Names as a set that the selector reads back: `web-[01-03,07],db`.
-pub fn host_set(hosts: &[&HostName]) -> String {
-    let mut order: Vec<(&str, &str)> = Vec::new();
-    let mut families: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for host in hosts {
-        let (front, digits, back) = parts(host.as_str());
-        if !order.contains(&(front, back)) {
-            order.push((front, back));
-        }
-        families.entry((front, back)).or_default().push(digits);
-    }
-    let mut names = Vec::new();
-    for (front, back) in order {
-        for numbers in widths(&families[&(front, back)]) {
-            names.push(match numbers {
-                Numbers::One(digits) => format!("{front}{digits}{back}"),
-                Numbers::Set(text) => format!("{front}[{text}]{back}"),
-            });
-        }
-    }
-    names.join(",")
-}
-
-enum Numbers<'a> {
-    One(&'a str),
-    Set(String),
-}
-
-/// The last run of digits is what differs between the hosts of a family.
-fn parts(name: &str) -> (&str, &str, &str) {
-    let Some(end) = name.rfind(|c: char| c.is_ascii_digit()).map(|at| at + 1) else { return (name, "", "") };
-    let start = name[..end].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
-    (&name[..start], &name[start..end], &name[end..])
-}
-
-/// Padded numbers keep their width: `01` and `1` are different hosts.
-fn widths<'a>(all: &[&'a str]) -> Vec<Numbers<'a>> {
-    let padded = all.iter().any(|digits| digits.len() > 1 && digits.starts_with('0'));
-    let mut by_width: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
-    let mut single = Vec::new();
-    for digits in all {
-        match digits.parse::<u64>() {
-            Ok(number) => drop(by_width.entry(if padded { digits.len() } else { 0 }).or_default().insert(number)),
-            Err(_) => single.push(Numbers::One(digits)),
-        }
-    }
-    for (width, numbers) in by_width {
-        if let [only] = numbers.iter().copied().collect::<Vec<_>>()[..] {
-            let same = all.iter().find(|d| d.parse() == Ok(only) && (width == 0 || d.len() == width));
-            single.extend(same.map(|digits| Numbers::One(digits)));
-        } else {
-            single.push(Numbers::Set(ranges(&numbers, width)));
-        }
-    }
-    single
-}
-
-fn ranges(numbers: &BTreeSet<u64>, width: usize) -> String {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    for number in numbers {
-        match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(*number) => *last = *number,
-            _ => runs.push((*number, *number)),
-        }
-    }
-    let text = |(first, last): (u64, u64)| match last - first {
-        0 => format!("{first:0width$}"),
-        _ => format!("{first:0width$}-{last:0width$}"),
-    };
-    runs.into_iter().map(text).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
-    use super::{Answer, host_set, render, tally};
+    use super::{Answer, Down, render, tally};
+    use crate::load::inventory::from_source;
+    use crate::load::source::decode;
     use crate::model::finding::Finding;
     use crate::model::id::HostName;
     use crate::model::op::{Captured, Exit, ShellReply};
@@ -233,19 +216,11 @@ mod tests {
         HostName::parse(text).expect("a name")
     }
 
-    fn set(names: &[&str]) -> String {
-        let names: Vec<HostName> = names.iter().map(|text| name(text)).collect();
-        host_set(&names.iter().collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn names_fold_into_sets() {
-        assert_eq!(set(&["proxy-1", "proxy-2", "proxy-3", "proxy-12"]), "proxy-[1-3,12]");
-        assert_eq!(set(&["web09", "web10", "web01"]), "web[01,09-10]");
-        assert_eq!(set(&["web1", "web01"]), "web1,web01");
-        assert_eq!(set(&["web-1.eu", "web-2.eu", "db"]), "web-[1-2].eu,db");
-        assert_eq!(set(&["db", "db-7"]), "db,db-7");
-        assert_eq!(set(&["w18446744073709551616", "w1"]), "w18446744073709551616,w1");
+    fn down(name: &str, address: &str, finding: Finding) -> (HostName, Answer) {
+        let text = format!("[defaults]\nuser = \"u\"\n[hosts.{name}]\naddress = \"{address}\"\n");
+        let source = decode(Path::new("inventory.toml"), text.into_bytes()).expect("text");
+        let inventory = from_source(&source, None).expect("an inventory");
+        (inventory.hosts[0].name.clone(), Answer::Unreachable(Down::new(&inventory.hosts[0], finding)))
     }
 
     fn reply(exit: Exit, stdout: &[u8], stderr: &[u8], took: u64) -> Answer {
@@ -260,7 +235,7 @@ mod tests {
             (name("p-1"), ok(1)),
             (name("p-2"), reply(Exit::Code { code: 7 }, b"\xff", b"no\tway\n", 2)),
             (name("p-3"), ok(3)),
-            (name("p-4"), Answer::Unreachable(Finding::new("refused", "connection refused").hint("look there"))),
+            down("p-4", "10.0.0.4", Finding::new("refused", "connection refused").hint("look there")),
             (name("p-5"), reply(Exit::Unknown { why: "no-status".to_owned() }, b"", b"", 4)),
         ];
         let want = "\
@@ -270,12 +245,37 @@ p-[1,3] (2): ok
 p-2: failed, exit 7
   | \\xff
   ! no    way
+p-5: unknown, no-status: no exit status came back, it may still be running
 p-4: unreachable, refused: connection refused
   try: look there
-p-5: unknown, no-status: no exit status came back, it may still be running
 ";
         assert_eq!(render(&answers), want);
         assert_eq!(tally(&answers), "2 ok, 1 failed, 1 unreachable, 1 unknown");
+    }
+
+    #[test]
+    fn unreachable_hosts_are_folded_by_cause() {
+        let refused = |address: &str| Finding::new("refused", format!("{address}:22: connection refused")).hint("is it running?");
+        let answers = [
+            down("p-1", "10.0.0.1", refused("10.0.0.1")),
+            down("q", "q.example.net", Finding::new("dns", "`q.example.net` cannot be resolved")),
+            down("p-2", "fe80::2", refused("[fe80::2]")),
+            down("r", "r.example.net", Finding::new("dns", "`r.example.net` cannot be resolved\x1b[2J")),
+            down("p-3", "10.0.0.3", refused("10.0.0.3")),
+            down("s", "10.0.0.9", Finding::new("host-key-unknown", "the host key ssh-ed25519 SHA256:abc is not recorded")),
+            down("t", "10.0.0.9", Finding::new("host-key-unknown", "the host key ssh-ed25519 SHA256:xyz is not recorded")),
+        ];
+        let want = "\
+p-[1,3] (2): unreachable, refused: for example 10.0.0.1:22: connection refused
+  try: is it running?
+q: unreachable, dns: `q.example.net` cannot be resolved
+p-2: unreachable, refused: [fe80::2]:22: connection refused
+  try: is it running?
+r: unreachable, dns: `r.example.net` cannot be resolved\\u{1b}[2J
+s: unreachable, host-key-unknown: the host key ssh-ed25519 SHA256:abc is not recorded
+t: unreachable, host-key-unknown: the host key ssh-ed25519 SHA256:xyz is not recorded
+";
+        assert_eq!(render(&answers), want);
     }
 
     #[test]

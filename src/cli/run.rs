@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
-use crate::cli::fleet::{self, Choice};
+use crate::cli::fleet::{self, Choice, Chosen};
 use crate::cli::note::who;
 use crate::cli::open;
 use crate::cli::operator::{Consent, Prompter, Signals, answer};
@@ -54,11 +54,13 @@ Exit codes; when several are true the first of 70, 7, 8, 9, 4, 1, 3, 6, 5, 0 win
 
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(after_long_help = EXIT_CODES)]
+#[command(after_long_help = format!("{EXIT_CODES}
+
+{}", fleet::SELECTORS))]
 pub struct Args {
     /// The runbook: the name of a file in the runbooks directory, without .toml
     pub name: String,
-    /// The hosts: all, proxy-1, proxy-*, web[1-6], @group, tag:az-a, !x, a,b, a&b
+    /// The hosts: all, proxy-1, proxy-*, web[1-6], @group, tag:az-a, failed:RUN, pick:2, !x, a,b, a&b
     #[arg(long, value_name = "SEL")]
     pub hosts: String,
     /// Of these, only …
@@ -189,8 +191,7 @@ fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
 
 fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
     let choice = Choice { hosts: &args.hosts, limit: args.limit.as_deref(), exclude: args.exclude.as_deref() };
-    let selector = choice.selector()?.text().to_owned();
-    let (inventory, hosts) = fleet::chosen(settings, choice)?;
+    let Chosen { inventory, names: hosts, selector } = fleet::chosen(settings, choice)?;
     if let Some(expected) = args.expect_hosts.filter(|n| *n != hosts.len()) {
         return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len()))
             .hint(settings.flags.of_run(&format!("runbook hosts {}", quoted(&selector)))));

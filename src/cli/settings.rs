@@ -71,14 +71,18 @@ impl Settings {
             runbooks: global.runbooks.clone(),
             state_dir: global.state_dir.clone().map_or_else(default_state_dir, Ok)?,
             output: global.output,
-            flags: flags(global),
+            flags: flags(&global.inventory, &global.runbooks, global.state_dir.as_deref()),
             color,
             live,
             progress: global.progress != Progress::None,
             verbose: global.verbose,
             person: matches!(global.progress, Progress::Bar)
                 || (stdout_terminal && !quiet_place && global.progress != Progress::Lines),
-            columns: crossterm::terminal::size().ok().filter(|_| stdout_terminal).map(|(columns, _)| usize::from(columns)),
+            // asked where there is none, the library would start `tput` to find out
+            columns: stdout_terminal
+                .then(crossterm::terminal::size)
+                .and_then(Result::ok)
+                .map(|(columns, _)| usize::from(columns)),
             can_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             stdout_terminal,
         })
@@ -86,6 +90,13 @@ impl Settings {
 }
 
 impl Settings {
+    /// The same for another fleet with a record of its own.
+    #[must_use]
+    pub fn of_fleet(&self, inventory: PathBuf, state_dir: PathBuf) -> Self {
+        let flags = flags(&inventory, &self.runbooks, Some(&state_dir));
+        Self { inventory, state_dir, flags, ..self.clone() }
+    }
+
     /// Who tells a run to the one who started it: in words with two live lines on a terminal, one line an event elsewhere.
     pub fn reporter(&self) -> Box<dyn Reporter> {
         self.reporter_of(RunState::default())
@@ -117,17 +128,17 @@ impl Settings {
 }
 
 /// As words; what is as it is by default is left out.
-fn flags(global: &Global) -> Flags {
+fn flags(inventory: &Path, runbooks: &Path, state_dir: Option<&Path>) -> Flags {
     let word = |path: &Path| path.to_string_lossy().into_owned();
     let mut flags = Flags::default();
-    if let Some(dir) = &global.state_dir {
+    if let Some(dir) = state_dir {
         flags.record = vec!["--state-dir".to_owned(), word(dir)];
     }
-    if global.inventory != Path::new(args::INVENTORY) {
-        flags.run.extend(["-i".to_owned(), word(&global.inventory)]);
+    if inventory != Path::new(args::INVENTORY) {
+        flags.run.extend(["-i".to_owned(), word(inventory)]);
     }
-    if global.runbooks != Path::new(args::RUNBOOKS) {
-        flags.run.extend(["--runbooks".to_owned(), word(&global.runbooks)]);
+    if runbooks != Path::new(args::RUNBOOKS) {
+        flags.run.extend(["--runbooks".to_owned(), word(runbooks)]);
     }
     flags.run.extend(flags.record.clone());
     flags

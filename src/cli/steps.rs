@@ -123,21 +123,29 @@ a check, read-only
   Looks at: the exit status and the output of `run`, a POSIX sh script of yours that must change
   nothing: it runs in every dry run and may run many times. The runbook's variables are in its
   environment under their own names; nothing is ever put into its text. It may take 10 s.
-  Follows: the status must be `exit`, then the output must match `stdout`. A command that the shell
-  cannot find or run, that a signal ended, or whose output is wanted and is not UTF-8 or was cut is
-  unreadable, never fine.
+  Follows: the status must be `exit`, then the output must match `stdout`, then every value of
+  `capture` must be in it, and is kept as `steps.ID.NAME`. A command that the shell cannot find or
+  run, that a signal ended, or whose output is wanted and is not UTF-8 or was cut is unreadable,
+  never fine.
   Would change: nothing. Its claims count as \"seen, own command\".
   Undone: nothing to undo.
 
 keys
-  run      the command, POSIX sh; variables as \"$name\"
-  exit?    the status wanted, 0 to 255; default 0
-  stdout?  the output wanted, without blanks at its ends: a text, or { match = \"regex\" }
+  run       the command, POSIX sh; variables as \"$name\"
+  exit?     the status wanted, 0 to 255; default 0
+  stdout?   the output wanted, without blanks at its ends: a text, or { match = \"regex\" }
+  capture?  table of values to take from the output: { sha = { from = \"stdout:trim\", type =
+            \"string\", pattern = \"[0-9a-f]{40}\" } }; `from` is stdout or stderr with :trim (default),
+            :line:N (-1 is the last), :json:/pointer or :match:REGEX (its first group); a type as in
+            [vars], default string; without a pattern a text may be shown, compared and passed as
+            environment only
 
 verdicts
   holds         the command ended as wanted
   wrong-exit    it ended with another status
   wrong-output  its output is another
+  capture       it ended as wanted, and a value is not in its output or is none of its type and
+                pattern
 ";
         assert_eq!(explain(kind("require").expect("it is a kind")), want);
     }

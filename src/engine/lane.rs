@@ -6,7 +6,8 @@ mod watch;
 
 pub use crate::engine::lane::preview::LanePreview;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,7 +25,7 @@ use crate::model::host::Host;
 use crate::model::id::{HostName, StepId};
 use crate::model::outcome::{HostOutcome, Outcome};
 use crate::model::plan::{self, Backoff, OnFailure, Plan, Section, UnitSpec};
-use crate::model::runbook::captured;
+use crate::model::runbook::{Vars, captured};
 use crate::model::step::{ClosePolicy, Note, Obligation};
 use crate::model::template::fill;
 use crate::model::time::Timestamp;
@@ -41,7 +42,7 @@ pub struct Lane<W: World> {
     host: Host,
     vars: BTreeMap<String, Value>,
     link: Link<W>,
-    units: Vec<Unit>,
+    units: Vec<Arc<Unit>>,
     /// Actions that the preview showed as what may be done; nothing else is.
     foreseen: BTreeSet<StepId>,
     /// Why nothing may be changed here, whatever the steps say.
@@ -63,10 +64,10 @@ pub struct Lane<W: World> {
 
 impl<W: World> Lane<W> {
     /// Makes a planned lane ready; the error means that plan and program do not fit together.
-    pub fn new(plan: &Plan, lane: &plan::Lane) -> Result<Self, Finding> {
-        let specs = lane.units.iter().filter_map(|index| plan.units.get(*index));
-        let specs: Vec<&UnitSpec> = specs.collect();
-        let units = specs.iter().map(|spec| unit_of(spec, &specs, lane)).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(plan: &Plan, lane: &plan::Lane, made: &mut Made) -> Result<Self, Finding> {
+        let specs = lane.units.iter().filter_map(|index| Some((*index, plan.units.get(*index)?)));
+        let specs: Vec<(usize, &UnitSpec)> = specs.collect();
+        let units = specs.iter().map(|(index, spec)| made.unit(*index, spec, &specs, lane)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             host: lane.host.clone(),
             vars: lane.vars.clone(),
@@ -158,7 +159,7 @@ impl<W: World> Lane<W> {
     }
 
     async fn unit(&mut self, ctx: &RunContext<W>, index: usize) {
-        let unit = self.units[index].clone();
+        let unit = Arc::clone(&self.units[index]);
         self.begun = Some(ctx.world.now());
         let mut attempt = 1;
         let mut changed = false;
@@ -384,14 +385,40 @@ impl<W: World> Lane<W> {
     }
 }
 
+/// Units that were made: hosts with the same variables share them.
+#[derive(Debug, Default)]
+pub struct Made {
+    units: HashMap<usize, (Vars, Vars, Arc<Unit>)>,
+}
+
+impl Made {
+    fn unit(
+        &mut self,
+        index: usize,
+        spec: &UnitSpec,
+        all: &[(usize, &UnitSpec)],
+        lane: &plan::Lane,
+    ) -> Result<Arc<Unit>, Finding> {
+        if let Some((vars, own, unit)) = self.units.get(&index)
+            && *vars == lane.vars
+            && *own == lane.host.vars
+        {
+            return Ok(Arc::clone(unit));
+        }
+        let unit = Arc::new(unit_of(spec, all, lane)?);
+        self.units.insert(index, (lane.vars.clone(), lane.host.vars.clone(), Arc::clone(&unit)));
+        Ok(unit)
+    }
+}
+
 /// The unit of a spec. What it has yet to learn from earlier steps is stood in for by a value of its type.
-fn unit_of(spec: &UnitSpec, all: &[&UnitSpec], lane: &plan::Lane) -> Result<Unit, Finding> {
+fn unit_of(spec: &UnitSpec, all: &[(usize, &UnitSpec)], lane: &plan::Lane) -> Result<Unit, Finding> {
     if !spec.late {
         return Unit::new(spec, &lane.vars, &lane.host.vars);
     }
     let lookup = |name: &str| {
         let (id, value) = name.strip_prefix("steps.")?.split_once('.')?;
-        let from = all.iter().find(|spec| spec.step.as_str() == id)?;
+        let from = all.iter().map(|(_, spec)| spec).find(|spec| spec.step.as_str() == id)?;
         captured(&from.fields).into_iter().find(|(captured, _)| captured == value).map(|(_, ty)| ty.stand_in())
     };
     let fields = fill(&spec.fields, &lookup, &[])

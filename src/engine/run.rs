@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::budget::Budget;
 use crate::engine::close::close_recorded;
 use crate::engine::dispatch::{Dispatch, Recorder, Start};
-use crate::engine::lane::{Lane, LanePreview};
+use crate::engine::lane::{Lane, LanePreview, Made};
 use crate::engine::link::{Asking, RunContext};
 use crate::engine::log::{Log, LogError};
 use crate::engine::orders::{Answer, listen};
@@ -89,8 +89,9 @@ pub enum EngineError {
 
 /// Runs a plan to its end. Errors leave a record that ends where it was lost.
 pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, EngineError> {
-    let lanes: Vec<Lane<W>> =
-        setup.plan.lanes.iter().map(|lane| Lane::new(&setup.plan, lane)).collect::<Result<_, _>>().map_err(EngineError::Plan)?;
+    let mut made = Made::default();
+    let lanes = setup.plan.lanes.iter().map(|lane| Lane::new(&setup.plan, lane, &mut made));
+    let lanes: Vec<Lane<W>> = lanes.collect::<Result<_, _>>().map_err(EngineError::Plan)?;
     let lost = CancellationToken::new();
     let clock = Arc::clone(&setup.world);
     let dispatch = Dispatch::start(Start {

@@ -253,11 +253,21 @@ fn header(path: &Path) -> Result<(u32, u32), JournalError> {
         let connection = Connection::open_with_flags(immutable(path), flags)?;
         identity(&connection)
     };
-    read().map_err(|source| match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => place::not_a_journal(path).into(),
-        _ => JournalError::Sql { path: path.to_owned(), source },
-    })
+    let garbled =
+        |error: &rusqlite::Error| matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt));
+    let begun = Instant::now();
+    loop {
+        match read() {
+            // read without a lock, a file that another process is just writing looks like none
+            Err(error) if garbled(&error) && begun.elapsed() < SETTLING => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) if garbled(&error) => return Err(place::not_a_journal(path).into()),
+            read => return read.map_err(|source| JournalError::Sql { path: path.to_owned(), source }),
+        }
+    }
 }
+
+/// How long a file may look garbled before it counts as none of ours.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// The file as a URI that says that it does not change: no locks, no log.
 fn immutable(path: &Path) -> OsString {

@@ -65,9 +65,23 @@ impl<'a> Fields<'a> {
         self.errors.push(FieldError { path, message: message.into(), hint, unknown_key: false });
     }
 
+    /// Notes an error at the table that is being read.
+    pub fn error_here(&mut self, message: impl Into<String>, hint: Option<String>) {
+        self.errors.push(FieldError { path: self.prefix.clone(), message: message.into(), hint, unknown_key: false });
+    }
+
+    /// Takes over the errors of somebody else who has read the table at `key`.
+    pub fn adopt(&mut self, key: &str, errors: Vec<FieldError>) {
+        let prefix: Vec<String> = self.prefix.iter().cloned().chain([key.to_owned()]).collect();
+        let placed = |error: FieldError| FieldError { path: prefix.iter().cloned().chain(error.path).collect(), ..error };
+        self.errors.extend(errors.into_iter().map(placed));
+    }
+
     /// The raw value of a key, marking it as known.
     pub fn value(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.map.get(key)
     }
 
@@ -167,8 +181,32 @@ impl<'a> Fields<'a> {
     /// A nested table, read by `read` with the same care.
     pub fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Fields<'a>) -> Option<T>) -> Option<T> {
         let map = self.typed(key, "a table", Value::as_object)?;
-        let mut prefix = self.prefix.clone();
-        prefix.push(key.to_owned());
+        self.within(&[key], map, read)
+    }
+
+    /// A table of tables whose keys are the author's: each of them read by `read`, which is told its key.
+    pub fn tables<T>(&mut self, key: &'static str, mut read: impl FnMut(&str, &mut Fields<'a>) -> Option<T>) -> Vec<T> {
+        let mut found = Vec::new();
+        for (name, value) in self.entries(key).into_iter().flatten() {
+            match value.as_object() {
+                Some(map) => found.extend(self.within(&[key, name], map, |inner| read(name, inner))),
+                None => {
+                    let message = format!("`{}` must be a table, not {}", name.escape_debug(), describe(value));
+                    let path = vec![name.clone()];
+                    self.adopt(key, vec![FieldError { path, message, hint: None, unknown_key: false }]);
+                }
+            }
+        }
+        found
+    }
+
+    fn within<T>(
+        &mut self,
+        keys: &[&str],
+        map: &'a Map<String, Value>,
+        read: impl FnOnce(&mut Fields<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let prefix = self.prefix.iter().cloned().chain(keys.iter().map(|key| (*key).to_owned())).collect();
         let mut inner = Fields { map, context: self.context, prefix, known: Vec::new(), errors: Vec::new() };
         let got = read(&mut inner);
         inner.refuse_unknown();
@@ -270,5 +308,33 @@ mod tests {
         ];
         assert_eq!(shown, want);
         assert_eq!(errors[4].hint.as_deref(), Some("did you mean `only`?"));
+    }
+
+    #[test]
+    fn the_errors_of_nested_tables_say_where_they_stand() {
+        let value = json!({"capture": {"a": {"from": 1}, "b": 2, "c": {"from": "x"}}, "until": {"port": 0}});
+        let map = value.as_object().expect("a table");
+        let none = BTreeMap::new();
+        let context = Context { vars: &none, host_vars: &none, section: Section::Step };
+        let mut fields = Fields::new(map, context);
+        let found = fields.tables("capture", |name, inner| {
+            let from = inner.need_string("from")?;
+            inner.error_here(format!("`{name}` is taken"), None);
+            Some(from)
+        });
+        assert_eq!(found, [] as [String; 0]);
+        let until = fields.entries("until").expect("a table");
+        let mut inner = Fields::new(until, context);
+        let port = inner.need_port("port");
+        fields.adopt("until", inner.finish(port).expect_err("there is an error"));
+        let errors = fields.finish(Some(())).expect_err("there are errors");
+        let shown: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.path.join("."), e.message)).collect();
+        let want = [
+            "capture.a.from: `from` must be a text, not 1",
+            "capture.b: `b` must be a table, not 2",
+            "capture.c: `c` is taken",
+            "until.port: `port` must be a port from 1 to 65535, not 0",
+        ];
+        assert_eq!(shown, want);
     }
 }

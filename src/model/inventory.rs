@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::model::host::Host;
 use crate::model::id::HostName;
-use crate::model::selector::{Fleet, Selector, SelectorError};
+use crate::model::selector::{Fleet, Recorded, Selector, SelectorError};
 
 /// A checked inventory.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,9 +49,14 @@ impl Inventory {
         self.hosts.iter().find(|host| host.name == *name)
     }
 
-    /// The hosts that a selector names, in file order.
+    /// The hosts that a selector without run atoms names, in file order.
     pub fn select(&self, selector: &Selector) -> Result<Vec<HostName>, SelectorError> {
-        let chosen = selector.select(&self.fleet())?;
+        self.select_of(selector, &Recorded::new())
+    }
+
+    /// The hosts that a selector names, in file order; `recorded` has the hosts of its run atoms.
+    pub fn select_of(&self, selector: &Selector, recorded: &Recorded) -> Result<Vec<HostName>, SelectorError> {
+        let chosen = selector.select(&self.fleet().recorded(recorded))?;
         Ok(chosen.into_iter().filter_map(|index| self.hosts.get(index)).map(|host| host.name.clone()).collect())
     }
 
@@ -69,10 +74,11 @@ impl Inventory {
     fn fleet(&self) -> Fleet<'_> {
         let index: BTreeMap<&HostName, usize> = self.hosts.iter().enumerate().map(|(i, host)| (&host.name, i)).collect();
         let members = |group: &Group| group.hosts.iter().filter_map(|name| index.get(name).copied()).collect();
-        Fleet {
-            hosts: self.hosts.iter().map(|host| (host.name.as_str(), host.tags.as_slice())).collect(),
-            groups: self.groups.iter().map(|group| (group.name.as_str(), members(group))).collect(),
+        let mut fleet = Fleet::new(self.hosts.iter().map(|host| (host.name.as_str(), host.tags.as_slice())).collect());
+        for group in &self.groups {
+            fleet.group(&group.name, members(group));
         }
+        fleet
     }
 }
 
@@ -99,6 +105,9 @@ pub enum GroupError {
     },
 }
 
+/// So many errors are told with the names that were perhaps meant.
+const ENOUGH: usize = 50;
+
 /// Resolves groups, nested ones first: for each its hosts as indexes in file order.
 pub fn resolve_groups(
     hosts: &[(&str, &[String])],
@@ -106,20 +115,38 @@ pub fn resolve_groups(
 ) -> Result<Vec<Vec<usize>>, Vec<GroupError>> {
     let index: BTreeMap<&str, usize> = groups.iter().enumerate().map(|(i, (name, _))| (*name, i)).collect();
     let (order, mut errors) = nested_first(groups, &index);
-    let mut fleet = Fleet { hosts: hosts.to_vec(), groups: BTreeMap::new() };
+    let mut fleet = Fleet::new(hosts.to_vec());
     let mut resolved = vec![Vec::new(); groups.len()];
-    for group in order {
+    let mut cyclic = vec![true; groups.len()];
+    order.iter().for_each(|group| cyclic[*group] = false);
+    // what lies on a cycle comes last: it has no hosts, and its other selectors may be wrong all the same
+    let last = (0..groups.len()).filter(|group| cyclic[*group]);
+    for group in order.iter().copied().chain(last) {
         let (name, selectors) = &groups[group];
         let mut members = BTreeSet::new();
+        let mut sound = !cyclic[group];
         for (selector, parsed) in selectors.iter().enumerate() {
-            match parsed.as_ref().map(|s| s.select(&fleet)) {
-                None => {}
-                Some(Ok(found)) => members.extend(found),
-                Some(Err(error)) => errors.push(GroupError::Selector { group, selector, error }),
+            // one error is enough: what names a group that is wrong is not wrong for that
+            let known = |name: &&str| fleet.has_group(name) || !index.contains_key(*name);
+            let Some(parsed) = parsed.as_ref().filter(|parsed| parsed.groups().iter().all(known)) else {
+                sound = false;
+                continue;
+            };
+            match parsed.only_inventory().and_then(|()| parsed.select(&fleet)) {
+                Ok(found) => members.extend(found),
+                Err(error) => {
+                    sound = false;
+                    errors.push(GroupError::Selector { group, selector, error });
+                }
+            }
+            if errors.len() >= ENOUGH {
+                fleet.terse();
             }
         }
         resolved[group] = members.into_iter().collect();
-        fleet.groups.insert(name, resolved[group].clone());
+        if sound {
+            fleet.group(name, resolved[group].clone());
+        }
     }
     if errors.is_empty() { Ok(resolved) } else { Err(errors) }
 }
@@ -208,6 +235,17 @@ mod tests {
         let groups: [(&str, &[&str]); 4] = [("w", &["@x"]), ("x", &["@y"]), ("y", &["@z"]), ("z", &["@x", "a"])];
         assert_eq!(resolve(&groups), Err(vec!["x > y > z > x".to_owned()]));
         assert_eq!(resolve(&[("x", &["@q"])]), Err(vec!["0: no group `q` in the inventory".to_owned()]));
+        let groups: [(&str, &[&str]); 3] = [("x", &["@y", "q"]), ("y", &["@x & @z", "a"]), ("z", &["r"])];
+        let all = ["x > y > x", "2: no host `r` in the inventory", "0: no host `q` in the inventory"];
+        assert_eq!(resolve(&groups), Err(all.map(str::to_owned).to_vec()), "all that is wrong, and nothing twice");
+    }
+
+    #[test]
+    fn groups_are_made_of_the_inventory_alone() {
+        for atom in ["failed:7f3a9c", "changed:last", "pick:1"] {
+            let why = format!("0: `{atom}` cannot make a group: which hosts it names changes by itself");
+            assert_eq!(resolve(&[("x", &[&format!("all & !{atom}")])]), Err(vec![why]));
+        }
     }
 
     #[test]

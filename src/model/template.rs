@@ -11,6 +11,8 @@ use crate::model::fields::nearest;
 
 /// Keys of a step whose texts are shell: they are never filled in.
 pub const SHELL_KEYS: &[&str] = &["run", "unless", "undo", "remember"];
+/// Keys whose table is a step within the step: its shell is shell as well.
+const NESTING: &[&str] = &["until"];
 /// Filled in by the kind, later.
 const RESERVED: &str = "value";
 
@@ -45,6 +47,15 @@ enum Piece<'t> {
     Broken(Range<usize>),
 }
 
+/// Whether what stands under these keys is shell text.
+fn is_shell(path: &[String]) -> bool {
+    match path {
+        [key] => SHELL_KEYS.contains(&key.as_str()),
+        [outer, key] => NESTING.contains(&outer.as_str()) && SHELL_KEYS.contains(&key.as_str()),
+        _ => false,
+    }
+}
+
 /// The pieces of a text.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
@@ -73,14 +84,15 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 pub fn placeholders(fields: &Map<String, Value>) -> Vec<Placeholder> {
     let mut found = Vec::new();
     for (key, value) in fields {
-        if !SHELL_KEYS.contains(&key.as_str()) {
-            collect(value, &mut vec![key.clone()], &mut found);
-        }
+        collect(value, &mut vec![key.clone()], &mut found);
     }
     found
 }
 
 fn collect(value: &Value, path: &mut Vec<String>, found: &mut Vec<Placeholder>) {
+    if is_shell(path) {
+        return;
+    }
     match value {
         Value::String(text) => {
             for piece in pieces(text) {
@@ -119,7 +131,7 @@ pub fn fill(
     let mut filled = Map::new();
     for (key, value) in fields {
         filler.path.push(key.clone());
-        let value = if SHELL_KEYS.contains(&key.as_str()) { filler.shell(value) } else { filler.value(value) };
+        let value = filler.value(value);
         filler.path.pop();
         filled.insert(key.clone(), value);
     }
@@ -139,6 +151,9 @@ impl Filler<'_> {
     }
 
     fn value(&mut self, value: &Value) -> Value {
+        if is_shell(&self.path) {
+            return self.shell(value);
+        }
         match value {
             Value::String(text) => self.text(text),
             Value::Array(items) => {
@@ -273,10 +288,12 @@ mod tests {
         let fields = json!({
             "a": "{{ port }}", "b": "{{port}}", "c": ":{{ port }}/{{ host.user }}", "d": {"e": ["{{ on }}", 1, "{{ list }}"]},
             "f": "x {{ on }}", "g": "?enabled={{ value }}", "h": "{{ value }}", "i": "{{ app }}!", "run": "docker ps -f '{{.Names}}'",
+            "until": {"port": "{{ port }}", "run": "docker ps -f '{{.Names}}'"}, "json": {"run": "{{ port }}"},
         });
         let want = json!({
             "a": 3000, "b": 3000, "c": ":3000/ec2-user", "d": {"e": [true, 1, ["x"]]},
             "f": "x true", "g": "?enabled={{ value }}", "h": "{{ value }}", "i": "a {{ port }} b!", "run": "docker ps -f '{{.Names}}'",
+            "until": {"port": 3000, "run": "docker ps -f '{{.Names}}'"}, "json": {"run": 3000},
         });
         assert_eq!(filled(fields), Ok(want));
     }
@@ -285,7 +302,7 @@ mod tests {
     fn what_cannot_be_filled_in_is_an_error_each() {
         let fields = json!({
             "a": "x {{ prot }}", "b": {"c": ["{{ zzz }}"]}, "d": "{{ port | upper }}", "e": "{{ port", "f": "x{{ list }}",
-            "run": "restart {{ port }}", "g": "{{ host.vars.x }}", "h": {"{{ port }}": 1},
+            "run": "restart {{ port }}", "g": "{{ host.vars.x }}", "h": {"{{ port }}": 1}, "until": {"run": "test {{ port }}"},
         });
         let want = [
             "a@2: there is no `prot` here (did you mean `port`?)",
@@ -296,15 +313,16 @@ mod tests {
             "g@0: there is no `host.vars.x` here (set it in the inventory)",
             "h.{{ port }}@0: a key takes no placeholder (-)",
             "run@8: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
+            "until.run@5: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
         ];
         assert_eq!(filled(fields), Err(want.map(str::to_owned).to_vec()));
     }
 
     #[test]
     fn placeholders_are_listed_with_their_path() {
-        let fields = json!({"a": "{{ port }}{{ value }}", "b": ["{{ x }}"], "run": "{{ port }}"});
+        let fields = json!({"a": "{{ port }}{{ value }}", "b": ["{{ x }}"], "run": "{{ port }}", "until": {"app": "{{ y }}", "run": "{{ x }}"}});
         let found = placeholders(fields.as_object().expect("a table"));
         let shown: Vec<String> = found.iter().map(|p| format!("{} {}", p.path.join("."), p.name)).collect();
-        assert_eq!(shown, ["a port", "b.0 x"]);
+        assert_eq!(shown, ["a port", "b.0 x", "until.app y"]);
     }
 }

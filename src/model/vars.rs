@@ -61,7 +61,7 @@ const SHADOWED: &[&str] = &[
 ];
 /// The like, by how they begin.
 const SHADOWED_PREFIXES: &[&str] = &[
-    "LD_", "DYLD_", "LC_", "BASH_", "GIT_", "SSH_", "SUDO_", "XDG_", "NODE_", "NPM_", "npm_", "PYTHON", "PERL", "RUBY",
+    "LD_", "DYLD_", "LC_", "BASH_", "GCONV_", "GIT_", "SSH_", "SUDO_", "XDG_", "NODE_", "NPM_", "npm_", "PYTHON", "PERL", "RUBY",
     "MALLOC_", "RUNBOOK_",
 ];
 
@@ -128,6 +128,11 @@ impl VarDecl {
             VarType::List => self.accept(&Value::Array(text.split(',').map(Value::from).collect())),
             _ => self.accept(&Value::from(text)),
         }
+    }
+
+    /// The same as [`VarDecl::read`] for a text that came as a value.
+    pub fn read_value(&self, text: &Value) -> Result<Value, String> {
+        self.read(text.as_str().unwrap_or_default())
     }
 
     fn text(&self, text: &str, pattern: Option<&Regex>) -> Result<(), String> {
@@ -307,10 +312,14 @@ mod tests {
 
     #[test]
     fn names_that_steer_a_shell_are_known() {
-        for name in ["PATH", "HOME", "IFS", "LD_PRELOAD", "BASH_ENV", "NODE_OPTIONS"] {
+        let orders =
+            ["PATH", "HOME", "IFS", "LD_LIBRARY_PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "GIT_DIR", "LC_ALL", "GCONV_PATH"];
+        for name in orders {
             assert!(shadows(name), "{name}");
         }
-        assert!(!shadows("app") && !shadows("path"));
+        for name in ["path", "app", "PORT", "HOMEPAGE", "GITHUB", "LEADER"] {
+            assert!(!shadows(name), "{name}");
+        }
     }
 
     #[test]

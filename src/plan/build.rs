@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::model::fields::{Context, FieldError, nearest};
 use crate::model::host::Host;
-use crate::model::id::{HostName, StepId};
+use crate::model::id::{HostName, StepId, VarName};
 use crate::model::inventory::Inventory;
 use crate::model::outcome::Risk;
 use crate::model::plan::{BatchSize, Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, UnitSpec};
-use crate::model::runbook::{Runbook, StepDecl, Vars};
+use crate::model::runbook::{Runbook, StepDecl, VarDecl, Vars};
 use crate::model::template::{fill, placeholders};
 use crate::plan::batches::{cut, sort};
 use crate::plan::digest::digest;
@@ -94,9 +94,10 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     let salt = request.runbook.name.as_str();
     let hosts = sort(request.runbook.rollout.order, chosen(request), salt);
     let mut units = Units::new(request, &steps);
+    let mut accepted = Accepted::default();
     let mut lanes = Vec::new();
     for host in &hosts {
-        let vars = variables(request, host, &mut errors);
+        let vars = variables(request, host, &mut accepted, &mut errors);
         // what is missing was told; each step that uses it would only tell it again
         if vars.len() < request.runbook.vars.len() {
             continue;
@@ -212,16 +213,40 @@ fn chosen<'a>(request: &Request<'a>) -> Vec<&'a Host> {
     request.hosts.iter().filter_map(|name| index.get(name).copied()).collect()
 }
 
+/// What was accepted for a variable before: most hosts have the same values, and a pattern is costly to read.
+#[derive(Default)]
+struct Accepted {
+    known: HashMap<(VarName, String), Result<Value, String>>,
+}
+
+impl Accepted {
+    fn of(
+        &mut self,
+        decl: &VarDecl,
+        value: &Value,
+        accept: fn(&VarDecl, &Value) -> Result<Value, String>,
+    ) -> Result<Value, String> {
+        let key = (decl.name.clone(), value.to_string());
+        self.known.entry(key).or_insert_with(|| accept(decl, value)).clone()
+    }
+}
+
 /// The runbook's variables with their values on one host.
-fn variables(request: &Request<'_>, host: &Host, errors: &mut Errors) -> Vars {
+fn variables(request: &Request<'_>, host: &Host, accepted: &mut Accepted, errors: &mut Errors) -> Vars {
     let mut vars = Vars::new();
     for decl in &request.runbook.vars {
         let name = decl.name.as_str();
         let set = request.sets.iter().rev().find(|(set, _)| set == name);
         let value = match (set, host.vars.get(name), &decl.default) {
-            (Some((_, text)), ..) => decl.read(text).map_err(|message| ("--set".to_owned(), message)),
-            (None, Some(value), _) => decl.accept(value).map_err(|message| (request.inventory.var_source(host, name), message)),
-            (None, None, Some(default)) => decl.accept(default).map_err(|message| ("the runbook".to_owned(), message)),
+            (Some((_, text)), ..) => accepted
+                .of(decl, &Value::from(text.as_str()), VarDecl::read_value)
+                .map_err(|message| ("--set".to_owned(), message)),
+            (None, Some(value), _) => {
+                accepted.of(decl, value, VarDecl::accept).map_err(|message| (request.inventory.var_source(host, name), message))
+            }
+            (None, None, Some(default)) => {
+                accepted.of(decl, default, VarDecl::accept).map_err(|message| ("the runbook".to_owned(), message))
+            }
             (None, None, None) => {
                 let error = PlanError::new(format!("the variable `{name}` has no value"));
                 let hint = Some(format!("--set {name}=…, or vars = {{ {name} = … }} in the inventory"));
@@ -253,6 +278,8 @@ struct StepUnits<'r> {
     decl: &'r StepDecl,
     names: Vec<String>,
     known: HashMap<String, usize>,
+    /// The unit, variables and inventory variables that were checked last, and were fine.
+    fine: Option<(usize, Vars, Vars)>,
 }
 
 impl<'r> Units<'r> {
@@ -263,7 +290,8 @@ impl<'r> Units<'r> {
             let all = placeholders(&decl.fields).into_iter().chain(placeholders(&with));
             all.map(|p| p.name).filter(|name| !is_late(name)).collect::<BTreeSet<String>>().into_iter().collect()
         };
-        let units = |(n, decl): &(u32, &'r StepDecl)| StepUnits { n: *n, decl, names: names(decl), known: HashMap::new() };
+        let units =
+            |(n, decl): &(u32, &'r StepDecl)| StepUnits { n: *n, decl, names: names(decl), known: HashMap::new(), fine: None };
         Self { request, list: Vec::new(), steps: steps.iter().map(units).collect() }
     }
 
@@ -291,13 +319,19 @@ impl<'r> Units<'r> {
                     self.list.len() - 1
                 }
             };
-            // a kind may read more of a host than its fields, so the same unit is checked on each
+            indexes.push(index);
+            let same = |(unit, vars, own): &(usize, Vars, Vars)| *unit == index && vars == here && *own == host.vars;
+            if step.fine.as_ref().is_some_and(same) {
+                continue;
+            }
+            // a kind may read more of a host than its fields, so the same unit is checked on each that differs
             let context = Context { vars: here, host_vars: &host.vars, section: step.decl.section };
             let fields = stood_in(step.decl, &self.list[index].fields, &self.request.runbook.steps);
-            for error in (kinds.check)(&step.decl.kind, &fields, context) {
+            let found = (kinds.check)(&step.decl.kind, &fields, context);
+            step.fine = found.is_empty().then(|| (index, here.clone(), host.vars.clone()));
+            for error in found {
                 errors.push(field_error(step.decl, host, &error.path, error.message, error.hint));
             }
-            indexes.push(index);
         }
         indexes
     }

@@ -16,11 +16,14 @@ pub struct Selection {
     pub start_at: Option<String>,
 }
 
+/// A step and its number in the runbook.
+pub type Numbered<'r> = (u32, &'r StepDecl);
+
+/// What is wrong with a selection, and what to do about it.
+pub type Refusal = (String, Option<String>);
+
 /// The steps that take part, with their numbers in the runbook, or what is wrong with the selection.
-pub fn selected<'r>(
-    runbook: &'r Runbook,
-    selection: &Selection,
-) -> Result<Vec<(u32, &'r StepDecl)>, Vec<(String, Option<String>)>> {
+pub fn selected<'r>(runbook: &'r Runbook, selection: &Selection) -> Result<Vec<Numbered<'r>>, Vec<Refusal>> {
     let numbered: Vec<(u32, &StepDecl)> = (1..).zip(&runbook.steps).collect();
     let mut errors = Vec::new();
     let named = [("--only", &selection.only), ("--skip", &selection.skip)];
@@ -49,7 +52,7 @@ pub fn selected<'r>(
     if errors.is_empty() { Ok(kept.into_iter().map(|(_, step)| step).collect()) } else { Err(errors) }
 }
 
-fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<(String, Option<String>)> {
+fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<Refusal> {
     match runbook.steps.iter().find(|step| step.id.as_str() == id) {
         Some(step) if step.section == Section::Step => None,
         Some(step) => Some((

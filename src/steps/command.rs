@@ -8,59 +8,8 @@ use serde_json::Value;
 use crate::model::fields::{Context, Fields};
 use crate::model::op::{Captured, Exit, ShellReply};
 use crate::model::step::Unreadable;
+use crate::model::vars::shadows;
 use crate::read::answer::line;
-
-/// Names that a shell or the programs it starts take as orders.
-const ORDERS: [&str; 26] = [
-    "BASH_ENV",
-    "BASHOPTS",
-    "CDPATH",
-    "ENV",
-    "GLOBIGNORE",
-    "HOME",
-    "HOSTALIASES",
-    "IFS",
-    "LANG",
-    "LOGNAME",
-    "MAIL",
-    "NLSPATH",
-    "OLDPWD",
-    "OPTIND",
-    "PATH",
-    "PM2_HOME",
-    "PPID",
-    "PS1",
-    "PS2",
-    "PS4",
-    "PWD",
-    "SHELL",
-    "SHELLOPTS",
-    "TERM",
-    "TMPDIR",
-    "USER",
-];
-
-/// Families of such names.
-const FAMILIES: [&str; 13] = [
-    "DYLD_",
-    "GCONV_",
-    "GIT_",
-    "LC_",
-    "LD_",
-    "MALLOC_",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "PERL5",
-    "PYTHON",
-    "RUBY",
-    "RUNBOOK_",
-    "SUDO_",
-];
-
-/// Whether a variable of this name would change how a shell or a program works rather than be read by a command.
-pub fn shadows(name: &str) -> bool {
-    ORDERS.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
-}
 
 /// The environment for a command: every variable of the runbook under its own name. Lists are one entry a line.
 pub fn environment(context: Context<'_>) -> Result<BTreeMap<String, String>, String> {
@@ -76,7 +25,8 @@ pub fn environment(context: Context<'_>) -> Result<BTreeMap<String, String>, Str
     Ok(env)
 }
 
-fn plain(value: &Value) -> Result<Option<String>, &'static str> {
+/// A value as the text of an environment variable; none for what is not there.
+pub(in crate::steps) fn plain(value: &Value) -> Result<Option<String>, &'static str> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::Bool(b) => b.to_string(),
@@ -180,7 +130,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{environment, last_lines, looked, shadows, title};
+    use super::{environment, last_lines, looked, title};
     use crate::model::fields::Context;
     use crate::model::op::{Captured, Exit, ShellReply};
     use crate::model::plan::Section;
@@ -207,16 +157,6 @@ mod tests {
         assert_eq!(environment(context(&bad)), Err(message.to_owned()));
         let nul = BTreeMap::from([("x".to_owned(), json!("a\u{0}b"))]);
         assert!(environment(context(&nul)).is_err());
-    }
-
-    #[test]
-    fn the_names_that_are_orders_are_known() {
-        for name in ["PATH", "HOME", "IFS", "LD_LIBRARY_PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "GIT_DIR", "LC_ALL"] {
-            assert!(shadows(name), "{name}");
-        }
-        for name in ["path", "app", "PORT", "HOMEPAGE", "GITHUB", "LEADER"] {
-            assert!(!shadows(name), "{name}");
-        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The kinds of steps: one file each, one line here each.
 
+pub mod capture;
 pub mod command;
+mod confirm;
 pub mod exec;
+mod free_port;
 pub mod http;
 pub mod kill_switch;
 mod pm2;
@@ -11,6 +14,9 @@ mod port;
 pub mod require;
 mod rivals;
 mod single_process;
+mod target;
+mod target_health;
+pub mod wait;
 
 use std::sync::Arc;
 
@@ -27,10 +33,15 @@ pub const KINDS: &[&Kind] = &[
     &port::KIND,
     &single_process::KIND,
     &http::KIND,
+    &target_health::KIND,
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,
+    &free_port::KIND,
     &kill_switch::KIND,
+    &target::KIND,
+    &confirm::KIND,
+    &wait::KIND,
 ];
 
 /// A kind of step: its name, its reference, its reader.

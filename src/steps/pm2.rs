@@ -3,6 +3,7 @@
 //! A change never names what varies by itself (status, counters, pids of a loop): it is compared with a second look.
 
 mod act;
+mod replace;
 mod verb;
 
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use crate::read::pm2::{Pm2App, Status};
 use crate::read::pm2_daemon::DaemonState;
 use crate::read::pm2_host::Dump;
 use crate::read::proc::{Proc, clean};
-use crate::steps::pm2::act::{Start, Verb, before, by_id, disturbed, guard, start, targets, unmistakable, unsaved, with_replies};
+use crate::steps::pm2::act::{
+    Start, Verb, before, by_id, disturbed, guard, replaced, start, targets, unmistakable, unsaved, with_replies,
+};
 use crate::steps::pm2_look::{Seen, Wanted, describe, holder_hint, pm2_home, probes, same_dir};
 use crate::steps::rivals::{family, port_of};
 use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
@@ -41,8 +44,12 @@ pub(crate) const KIND: Kind = Kind {
     runs: true,
     title: "an app of PM2 in a state",
     about: "`no-duplicates`: the wanted app holds the port; entries that were told the same port, or run the same script in the \
-            same directory, and do not hold it are deleted by id. The holder is never deleted, nor an entry that was told \
-            another port or listens on one, nor one that shares only the directory. `running`: a stopped or errored entry is \
+            same directory, and do not hold it are deleted by id. Of itself it never deletes the holder, nor an entry that was told \
+            another port or listens on one, nor one that shares only the directory. With `replace_holder`, and one other entry of \
+            this PM2 as the holder, that is stopped, the wanted entry is restarted, and once that listens the other one is deleted: \
+            the service is away from the stop until then. Where it does not listen within 60 s it is stopped, and the old one, not \
+            deleted yet, is restarted. Workers of a cluster, several holders and an entry that was told another port are never \
+            replaced. `running`: a stopped or errored entry is \
             restarted by id, an app that PM2 does not have is started with `pm2 start CONFIG --only NAME`. dump.pm2 is first \
             copied to dump.pm2.before-runbook; pm2 save follows and is compared with the live list. Afterwards the holder must \
             have the same process, and every other app that was steady the same pid and namespace. `stopped`, `absent`, `restarted` \
@@ -69,7 +76,9 @@ pub(crate) const KIND: Kind = Kind {
         ("odd-name", "refused: a name that pm2 would take for an id, an option or a list"),
         ("none", "refused: no PM2 daemon answers for this PM2_HOME"),
         ("lost-socket", "refused: the daemon lives and its socket is gone"),
-        ("wrong-holder", "refused: another app of this PM2 holds the port"),
+        ("replaced", "the wanted app has taken the port over, and the entry that held it is deleted"),
+        ("put-back", "failed: the wanted app did not listen, and the entry that held the port is started again"),
+        ("wrong-holder", "another app of this PM2 holds the port: refused, or its place is taken with `replace_holder`"),
         ("orphan", "refused: a process that PM2 has lost holds the port"),
         ("other-daemon", "refused: an app of another PM2 holds the port"),
         ("foreign", "refused: a process that PM2 never started holds the port"),
@@ -83,7 +92,11 @@ pub(crate) const KIND: Kind = Kind {
         Key { name: "port", required: false, about: "the port it should hold; default: the one it was told" },
         Key { name: "start", required: false, about: "{ config, only }: how to start it where PM2 has no entry; needs `cwd`" },
         Key { name: "save", required: false, about: "pm2 save after the change; default: true" },
-        Key { name: "replace_holder", required: false, about: "false; true is not built yet" },
+        Key {
+            name: "replace_holder",
+            required: false,
+            about: "with no-duplicates: the wanted app takes the port from the one other entry that holds it; default: false",
+        },
         Key { name: "pm2_home", required: false, about: "PM2_HOME; default: host.vars.pm2_home, else ~/.pm2 of the acting user" },
     ],
     parse,
@@ -103,12 +116,9 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
     if fields.value("ensure").is_none() {
         fields.error("ensure", "`ensure` is missing", Some("add ensure = \"running\"".to_owned()));
     }
-    if replace {
-        fields.error(
-            "replace_holder",
-            "`replace_holder = true` is not built yet",
-            Some("delete the holder by hand first".to_owned()),
-        );
+    if replace && ensure.is_some_and(|ensure| ensure != "no-duplicates") {
+        let hint = "ensure = \"no-duplicates\", or take it out";
+        fields.error("replace_holder", "`replace_holder = true` belongs to `no-duplicates`", Some(hint.to_owned()));
     }
     if app.as_ref().is_some_and(|app| !is_plain(app)) {
         fields.error("app", "`app` begins with a dash or contains a comma or a control character", None);
@@ -131,7 +141,7 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
             "reloaded" => Ensure::Done(Verb::Reload),
             _ => Ensure::Running,
         };
-        Arc::new(Pm2 { ensure, wanted: Wanted { app, namespace, cwd }, port, start, save, home }) as Arc<dyn Step>
+        Arc::new(Pm2 { ensure, wanted: Wanted { app, namespace, cwd }, port, start, save, replace, home }) as Arc<dyn Step>
     });
     fields.finish(step)
 }
@@ -156,6 +166,8 @@ pub(crate) struct Pm2 {
     pub(crate) port: Option<u16>,
     start: Option<Start>,
     pub(crate) save: bool,
+    /// Whether the wanted app may take the port from another entry.
+    pub(crate) replace: bool,
     pub(crate) home: String,
 }
 
@@ -186,7 +198,10 @@ impl Step for Pm2 {
         let place = Place { step: self, seen: &seen, apps, port, holders: &holders };
         let verdict = match (self.ensure, evidence.acted) {
             (Ensure::NoDuplicates, None) => place.duplicates(),
-            (Ensure::NoDuplicates, Some(acted)) => place.after_delete(evidence, acted),
+            (Ensure::NoDuplicates, Some(acted)) => match replaced(acted) {
+                Some(exit) => place.after_replace(evidence, acted, exit),
+                None => place.after_delete(evidence, acted),
+            },
             (Ensure::Done(verb), None) => place.verb(verb),
             (Ensure::Done(verb), Some(acted)) => place.after_verb(verb, evidence, acted),
             (Ensure::Running, None) => place.running(look.replies.get(2)),
@@ -203,10 +218,10 @@ impl Step for Pm2 {
 /// One look at the app and its port.
 pub(crate) struct Place<'a> {
     pub(crate) step: &'a Pm2,
-    seen: &'a Seen,
+    pub(crate) seen: &'a Seen,
     pub(crate) apps: &'a [Pm2App],
-    port: Option<u16>,
-    holders: &'a [Holder],
+    pub(crate) port: Option<u16>,
+    pub(crate) holders: &'a [Holder],
 }
 
 impl Place<'_> {
@@ -236,7 +251,8 @@ impl Place<'_> {
 
     fn duplicates(&self) -> Result<Verdict, Unreadable> {
         if let Some(finding) = self.stranger()? {
-            return Ok(Verdict::Refuse(finding));
+            let replace = self.step.replace && finding.code == "wrong-holder";
+            return Ok(if replace { self.replace(finding) } else { Verdict::Refuse(finding) });
         }
         let family = family(self.seen, self.apps, &self.step.wanted, self.port, self.holders, None);
         let losers: Vec<(&Pm2App, &str)> = family

@@ -11,6 +11,7 @@ use crate::model::op::{Op, Reply, Shell, ShellReply};
 use crate::model::outcome::Risk;
 use crate::model::step::{Basis, Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::read::answer::line;
+use crate::steps::capture::{self, CAPTURE, Capture, Fault};
 use crate::steps::command::{last_lines, looked, meaning, read_environment, title};
 use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed};
 
@@ -27,7 +28,8 @@ pub static KIND: Kind = Kind {
 Looks at: the exit status and the output of `run`, a POSIX sh script of yours that must change nothing: it runs in every dry run \
 and may run many times. The runbook's variables are in its environment under their own names; nothing is ever put into its text. \
 It may take 10 s.
-Follows: the status must be `exit`, then the output must match `stdout`. A command that the shell cannot find or run, that a \
+Follows: the status must be `exit`, then the output must match `stdout`, then every value of `capture` must be in it, and is kept \
+as `steps.ID.NAME`. A command that the shell cannot find or run, that a \
 signal ended, or whose output is wanted and is not UTF-8 or was cut is unreadable, never fine.
 Would change: nothing. Its claims count as \"seen, own command\".
 Undone: nothing to undo.",
@@ -35,6 +37,7 @@ Undone: nothing to undo.",
         ("holds", "the command ended as wanted"),
         ("wrong-exit", "it ended with another status"),
         ("wrong-output", "its output is another"),
+        ("capture", "it ended as wanted, and a value is not in its output or is none of its type and pattern"),
     ],
     keys: &[
         Key { name: "run", required: true, about: "the command, POSIX sh; variables as \"$name\"" },
@@ -44,6 +47,7 @@ Undone: nothing to undo.",
             required: false,
             about: "the output wanted, without blanks at its ends: a text, or { match = \"regex\" }",
         },
+        CAPTURE,
     ],
     parse,
 };
@@ -54,6 +58,7 @@ struct Require {
     env: BTreeMap<String, String>,
     exit: u32,
     stdout: Option<Wanted>,
+    capture: Vec<Capture>,
 }
 
 #[derive(Debug)]
@@ -67,7 +72,8 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
     let env = read_environment(&mut fields, "run");
     let exit = fields.number("exit", 0, 255).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let stdout = read_wanted(&mut fields);
-    let step = run.zip(env).map(|(run, env)| Arc::new(Require { run, env, exit, stdout }) as Arc<dyn Step>);
+    let capture = capture::read(&mut fields);
+    let step = run.zip(env).map(|(run, env)| Arc::new(Require { run, env, exit, stdout, capture }) as Arc<dyn Step>);
     fields.finish(step)
 }
 
@@ -112,7 +118,7 @@ impl Step for Require {
             return Ok(Verdict::NotYet(note));
         }
         let Some(wanted) = &self.stdout else {
-            return Ok(Verdict::Holds(Note::new("holds", format!("exit {code}")).value("exit", code)));
+            return self.holds(format!("exit {code}"), code, reply);
         };
         let text = reply.stdout.text().ok_or_else(|| Unreadable::new("the output is cut or is no UTF-8"))?.trim();
         let (fits, wanted) = match wanted {
@@ -121,7 +127,7 @@ impl Step for Require {
         };
         let shown = line(text, 80);
         if fits {
-            return Ok(Verdict::Holds(Note::new("holds", format!("exit {code}, output `{shown}`")).value("exit", code)));
+            return self.holds(format!("exit {code}, output `{shown}`"), code, reply);
         }
         let mut note = Note::new("wrong-output", format!("the output is `{shown}`, not {wanted}")).value("exit", code);
         note.evidence = evidence(reply);
@@ -130,6 +136,21 @@ impl Step for Require {
 
     fn basis(&self) -> Basis {
         Basis::OwnCommand
+    }
+}
+
+impl Require {
+    /// It ended as wanted; it holds if every value is there too.
+    fn holds(&self, summary: String, code: u32, reply: &ShellReply) -> Result<Verdict, Unreadable> {
+        match capture::keep(&self.capture, reply, Note::new("holds", summary).value("exit", code)) {
+            Ok(note) => Ok(Verdict::Holds(note)),
+            Err(Fault::Garbled(what)) => Err(Unreadable::new(what)),
+            Err(Fault::Misfit(what)) => {
+                let mut note = Note::new("capture", what).value("exit", code);
+                note.evidence = evidence(reply);
+                Ok(Verdict::NotYet(note))
+            }
+        }
     }
 }
 

@@ -84,6 +84,20 @@ fn unreachable_hosts_do_not_hide_the_others() {
 }
 
 #[test]
+fn unreachable_hosts_are_folded_by_cause() {
+    let sshd = Sshd::start();
+    let port = free_port();
+    let dead = |n: u8| format!("[hosts.q-{n}]\naddress = \"127.0.0.{n}\"\nport = {port}\n");
+    inventory(&sshd, &["p-1", "p-2"], &(dead(1) + &dead(2) + &dead(3)));
+    let ran = exec(&sshd, &["all", "-x", "p-2", "--", "true"]);
+    let want = format!(
+        "p-1: ok\nq-[1-3] (3): unreachable, refused: for example 127.0.0.1:{port}: connection refused (os error 111)\n  \
+         try: is sshd running there, on this port?\n"
+    );
+    assert_eq!((ran.stdout, ran.stderr.as_str(), ran.code), (want, "1 ok, 3 unreachable\n", Some(3)));
+}
+
+#[test]
 fn a_lost_connection_is_unknown_and_a_late_command_failed() {
     let sshd = Sshd::start();
     inventory(&sshd, &["p-1"], "");

@@ -3,17 +3,22 @@
 #![allow(unreachable_pub)]
 
 mod architecture;
+mod bad_input;
 mod cases;
 mod engine;
 mod exec;
 mod exit_codes;
+mod free_port;
 mod harness;
+mod hosts;
 mod journal;
 mod json;
 mod lab;
+mod language;
 mod load;
 mod main_job;
 mod pm2_cases;
 mod report;
 mod rollout;
 mod ssh;
+mod waits;

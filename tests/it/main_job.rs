@@ -8,6 +8,7 @@ mod dry_run;
 mod ends;
 mod left_open;
 mod poller;
+mod port;
 mod repair;
 mod runs;
 mod service;

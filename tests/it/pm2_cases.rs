@@ -158,12 +158,14 @@ fn fields_that_make_no_sense_are_refused_by_name() {
     assert_eq!(errors("pm2", &good, Section::Step), Vec::<String>::new());
     let bad = json!({"ensure": "running", "app": "-a", "start": {"config": "x.js", "only": "b"}, "replace_holder": true});
     let want = [
-        "replace_holder: `replace_holder = true` is not built yet",
+        "replace_holder: `replace_holder = true` belongs to `no-duplicates`",
         "app: `app` begins with a dash or contains a comma or a control character",
         "start: `start.only` must be the app itself",
         "start: `start` needs `cwd`: where x.js lies",
     ];
     assert_eq!(errors("pm2", &bad, Section::Step), want);
+    let replace = json!({"ensure": "no-duplicates", "app": "a", "replace_holder": true});
+    assert_eq!(errors("pm2", &replace, Section::Step), Vec::<String>::new());
     assert_eq!(errors("pm2", &json!({"app": "a"}), Section::Step), ["ensure: `ensure` is missing"]);
     assert_eq!(errors("port", &json!({"port": 1, "expect": "app"}), Section::Step), ["expect: `expect = \"app\"` needs `app`"]);
     let stable = json!({"app": "a", "stable_for": "20s"});

@@ -89,6 +89,53 @@ pub(crate) fn start(home: &str, start: &Start, save: bool) -> Op {
     Op::Shell(shell)
 }
 
+/// How long an app that takes a port over may take to listen.
+pub(crate) const BOOT: Duration = Duration::from_secs(60);
+
+/// Entries that go before one takes a port over, by id: nothing of it is begun where that one could not start.
+pub(crate) fn before_replace(home: &str, rivals: &[&Pm2App], next: &Pm2App) -> Vec<Op> {
+    let mut ops = by_id(home, Verb::Delete, rivals, false);
+    for op in &mut ops {
+        if let Op::Shell(shell) = op {
+            *shell = with_next(shell.clone(), next);
+        }
+    }
+    ops
+}
+
+/// One entry takes the port of another one over: the old one is stopped, and deleted once the next one listens.
+pub(crate) fn replace(home: &str, old: &Pm2App, next: &Pm2App, port: u16, backup: bool, save: bool) -> Op {
+    let shell = with_next(script("pm2 stop, restart and delete by id", home, REPLACE, &old.name), next)
+        .env("APP_ID", old.pm_id.to_string())
+        .env("NEXT_ID", next.pm_id.to_string())
+        .env("NEXT_NAME", next.name.as_str())
+        .env("NEXT_CLUSTER", yes(next.cluster))
+        .env("LISTEN_PORT", port.to_string())
+        .env("LISTEN_WAIT", BOOT.as_secs().to_string())
+        .env("BACKUP", yes(backup))
+        .env("SAVE", yes(save));
+    Op::Shell(shell.timeout(BOOT + Duration::from_secs(240)))
+}
+
+const REPLACE: &str = "replace";
+
+fn with_next(shell: Shell, next: &Pm2App) -> Shell {
+    shell.env("NEXT_CWD", next.cwd.clone().unwrap_or_default()).env("NEXT_SCRIPT", next.script.clone().unwrap_or_default())
+}
+
+/// Whether the change was that one entry takes a port over, and how its script ended, where it came to that.
+pub(crate) fn replaced(acted: &Acted) -> Option<Option<&Exit>> {
+    let at = acted
+        .change
+        .ops
+        .iter()
+        .position(|op| matches!(op, Op::Shell(shell) if shell.env.get("VERB").is_some_and(|verb| verb == REPLACE)))?;
+    Some(acted.replies.get(at).and_then(|reply| match reply {
+        Reply::Shell(shell) => Some(&shell.exit),
+        _ => None,
+    }))
+}
+
 /// What the script's guards said no to, before it did anything.
 pub(crate) fn guard(acted: &Acted) -> Option<Finding> {
     acted.replies.iter().find_map(|reply| {
@@ -137,7 +184,7 @@ pub(crate) fn targets(acted: &Acted) -> Vec<(u32, String)> {
 /// name, the id would be somebody else's order.
 pub(crate) fn unmistakable(verdict: Verdict, apps: &[Pm2App]) -> Verdict {
     let Verdict::Change(change) = &verdict else { return verdict };
-    let taken = change.ops.iter().filter_map(target).find_map(|(id, _)| {
+    let taken = change.ops.iter().flat_map(ids).find_map(|id| {
         let text = id.to_string();
         let named = apps.iter().find(|app| app.name == text || app.namespace == text);
         named.map(|app| (id, format!("{} in {}", app.title(), app.namespace)))
@@ -146,6 +193,12 @@ pub(crate) fn unmistakable(verdict: Verdict, apps: &[Pm2App]) -> Verdict {
     let who = clean(&who);
     let summary = format!("entry {who} is called {id}, by its name or its namespace: pm2 would take the id {id} for it");
     Verdict::Refuse(Finding::new("odd-name", summary).hint("rename it, or act by hand"))
+}
+
+/// Every id that an op gives to pm2.
+fn ids(op: &Op) -> Vec<u32> {
+    let Op::Shell(shell) = op else { return Vec::new() };
+    ["APP_ID", "NEXT_ID"].iter().filter_map(|name| shell.env.get(*name)?.parse().ok()).collect()
 }
 
 fn target(op: &Op) -> Option<(u32, String)> {

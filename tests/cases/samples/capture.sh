@@ -29,7 +29,7 @@ snap() { # NAME [N-th look]
   rm -f "$OUT/$1.err"
 }
 act() { # VERB NAME=VALUE...: the script that changes, with a PATH in which pm2 is not
-  (cd /home/app && exec setpriv --reuid 1000 --regid 1000 --clear-groups env -i HOME=/home/app PATH=/usr/bin:/bin PM2_HOME_DIR='~/.pm2' VERB="$1" BACKUP=yes SAVE=yes "${@:2}" dash "${PROBE%read/*}steps/pm2_act.sh") >/tmp/.act.$$ 2>&1
+  (cd /home/app && exec setpriv --reuid 1000 --regid 1000 --clear-groups env -i HOME=/home/app PATH=/usr/bin:/bin PM2_HOME_DIR='~/.pm2' VERB="$1" BACKUP=yes SAVE=yes "${@:2}" dash "${PROBE%read/*}steps/pm2/act.sh") >/tmp/.act.$$ 2>&1
   echo "act $*: status $?, $(grep '^runbook:' /tmp/.act.$$)"; rm -f /tmp/.act.$$
 }
 start() { as env PORT="$3" ${BOOT:+BOOT=$BOOT} pm2 start "/home/app/$2/server.js" --name "$1" --cwd "/home/app/$2" "${@:4}" >/dev/null 2>&1; }
@@ -69,6 +69,14 @@ s=socket.socket(); s.bind(('0.0.0.0',3999)); s.listen(); time.sleep(0.1)"
   daemon-stopped) base; kill -STOP $(pgrep -f 'God Daemon'); sleep 0.3; snap daemon-stopped; act delete APP_ID=0 APP_NAME=proxy-service; kill -CONT $(pgrep -f 'God Daemon') ;;
   daemon-killed) base; kill -9 $(pgrep -f 'God Daemon'); sleep 3.5; snap daemon-killed ;;
   not-ours) mkdir -p /srv; mount -t tmpfs tmpfs /srv; mkdir /srv/pm2; PM2_HOME=/srv/pm2 HOME=/root PATH="$P:$PATH" /opt/pm2/node_modules/.bin/pm2 ping >/dev/null 2>&1; sleep 1; HOMEDIR=/srv/pm2 SOCK=/srv/pm2/rpc.sock snap not-ours ;;
+  lost) as env PORT=3000 pm2 start /usr/bin/npm --name proxy-service --cwd /home/app/proxy-service -- start >/dev/null 2>&1; pm2 save; sleep 2.5; kill -9 "$(cat /home/app/.pm2/pm2.pid)"
+    sleep 3.5; start backend backend 3001; sleep 1.5; snap lost; p=$(sed -n 's/.*:3000 .*pid=\([0-9]*\),.*/\1/p' "$OUT/lost.probe"); t=$(sed 's/.*) //' "/proc/$p/stat" | cut -d ' ' -f 20)
+    (cd /home/app && exec setpriv --reuid 1000 --regid 1000 --clear-groups setsid -w env -i HOME=/home/app PATH=/usr/bin:/bin TARGET_PID="$p" TARGET_START="$t" TARGET_CWD=/home/app/proxy-service TARGET_PM2_HOME=/home/app/.pm2 TARGET_PM_ID=0 LISTEN_PORT=3000 SIGNAL=TERM GRACE=1000 dash "${PROBE%read/*}steps/free_port/act.sh")
+    snap lost-ended ;;
+  replace) start proxy-server proxy-service 3000; start backend backend 3001; sleep 1; BOOT=700 start proxy-service proxy-service 3000 -f --max-restarts 4; pm2 save; sleep 9; snap replace
+    act replace APP_ID=0 APP_NAME=proxy-server NEXT_ID=2 NEXT_NAME=proxy-service NEXT_CWD=/home/app/proxy-service NEXT_SCRIPT=/home/app/proxy-service/server.js NEXT_CLUSTER=no LISTEN_PORT=3000 LISTEN_WAIT=10; sleep 1; snap replace-done ;;
+  replace-back) start proxy-server proxy-service 3000; start backend backend 3001; sleep 1; mkdir /home/app/other; echo 'setInterval(()=>{},1000)' >/home/app/other/server.js; start proxy-service other 3000; pm2 save; sleep 3; snap replace-deaf
+    act replace APP_ID=0 APP_NAME=proxy-server NEXT_ID=2 NEXT_NAME=proxy-service NEXT_CWD=/home/app/other NEXT_SCRIPT=/home/app/other/server.js NEXT_CLUSTER=no LISTEN_PORT=3000 LISTEN_WAIT=5; sleep 1; snap replace-back ;;
   same-name) base; start proxy-service proxy-service 3000 -f --max-restarts 4; sleep 4; snap same-name; sleep 2.5; snap same-name-2 ;;
   not-listening) start backend backend 3001; echo 'setInterval(()=>{},1000)' >/home/app/proxy-service/server.js; start proxy-service proxy-service 3000; sleep 1.5; snap not-listening; sleep 2.5; snap not-listening-2 ;;
   missing-cwd) base; pm2 stop 0; mv /home/app/proxy-service /home/app/gone; sleep 0.3; snap missing-cwd; act restart APP_ID=0 APP_NAME=proxy-service ENTRY_CWD=/home/app/proxy-service ENTRY_SCRIPT=/home/app/proxy-service/server.js ;;

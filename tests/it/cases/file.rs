@@ -68,7 +68,7 @@ impl Default for Section {
 pub(super) struct Look {
     /// When it was complete.
     pub(super) at_ms: i64,
-    /// One reply per probe.
+    /// One reply per probe, or the answer to the question that the looks before it led to.
     pub(super) replies: Vec<Reply>,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Acted {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reply {
-    /// `shell`, `pm2`, `pm2-fault`, `http` or `http-fault`.
+    /// `shell`, `pm2`, `pm2-fault`, `http`, `http-fault` or `answer`.
     pub(super) to: String,
     /// The file with standard output or PM2's answer, under `tests/cases`.
     pub(super) file: Option<String>,
@@ -112,18 +112,26 @@ pub(super) struct Reply {
     pub(super) headers: Option<BTreeMap<String, String>>,
     /// How long it took.
     pub(super) took_ms: Option<u64>,
+    /// Whether somebody said yes.
+    pub(super) yes: Option<bool>,
+    /// Who.
+    pub(super) by: Option<String>,
+    /// `tty` or `flag`.
+    pub(super) via: Option<String>,
 }
 
 /// What must follow.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
-    /// `holds`, `again`, `not-yet`, `change`, `refuse` or `unreadable`.
+    /// `holds`, `again`, `not-yet`, `change`, `refuse`, `ask` or `unreadable`.
     pub(super) verdict: String,
-    /// The word; none for `again` and `unreadable`.
+    /// The word; none for `again`, `ask` and `unreadable`.
     pub(super) word: Option<String>,
     /// The exact line.
     pub(super) summary: Option<String>,
     /// The exact effects of a change.
     pub(super) effects: Option<Vec<String>>,
+    /// The exact values that are kept.
+    pub(super) values: Option<Map<String, Value>>,
 }

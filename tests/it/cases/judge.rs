@@ -7,10 +7,11 @@ use std::time::Duration;
 use runbook::model::fields::Context;
 use runbook::model::host::{Facts, Host};
 use runbook::model::id::HostName;
-use runbook::model::op::{Captured, Exit, HttpAnswer, HttpReply, Pm2Reply, Reply, ShellReply};
+use runbook::model::op::{Answer, Captured, Exit, HttpAnswer, HttpReply, Pm2Reply, Reply, ShellReply};
 use runbook::model::plan::Section;
-use runbook::model::step::{Acted, Change, Evidence, Look, Step, Target, Unreadable, Verdict};
+use runbook::model::step::{Acted, Change, Evidence, Look, Note, Step, Target, Unreadable, Verdict};
 use runbook::model::time::Timestamp;
+use serde_json::{Map, Value};
 
 use super::file::{self, Case};
 
@@ -21,6 +22,7 @@ pub(super) struct Got {
     pub(super) word: Option<String>,
     pub(super) summary: String,
     pub(super) effects: Vec<String>,
+    pub(super) values: Map<String, Value>,
 }
 
 /// Judges a case; an error says why it is none.
@@ -36,7 +38,10 @@ pub(super) fn judge(case: &Case, root: &Path) -> Result<Got, String> {
     }
     let mut looks = Vec::new();
     for (index, look) in case.look.iter().enumerate() {
-        if look.replies.len() != probes.len() {
+        let answers = matches!(look.replies.as_slice(), [reply] if reply.to == "answer");
+        if answers {
+            asked(&*step, &target, &looks)?;
+        } else if look.replies.len() != probes.len() {
             return Err(format!("look {} has {} replies to {} probes", index + 1, look.replies.len(), probes.len()));
         }
         looks.push(Look { at: at(look.at_ms), replies: replies(&look.replies, root)? });
@@ -113,6 +118,17 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_795_243_677_000 + millis)
 }
 
+/// An answer follows a question only.
+fn asked(step: &dyn Step, target: &Target, looks: &[Look]) -> Result<(), String> {
+    if looks.is_empty() {
+        return Err("there is no look before the answer".to_owned());
+    }
+    match step.judge(&Evidence { target, looks, acted: None }) {
+        Ok(Verdict::Ask(_)) => Ok(()),
+        other => Err(format!("the looks before the answer lead to no question: {:?}", got(other))),
+    }
+}
+
 /// What was done: the change that the looks before it led to.
 fn act(acted: &file::Acted, step: &dyn Step, target: &Target, looks: &[Look], root: &Path) -> Result<Acted, String> {
     let before = looks.get(..acted.looks_before).filter(|looks| !looks.is_empty());
@@ -145,20 +161,25 @@ fn check_change(change: &Change) -> Result<(), String> {
 }
 
 fn got(verdict: Result<Verdict, Unreadable>) -> Got {
-    let got = |verdict: &str, word: Option<String>, summary: String, effects: Vec<String>| Got {
+    let got = |verdict: &str, word: Option<String>, summary: String| Got {
         verdict: verdict.to_owned(),
         word,
         summary,
-        effects,
+        effects: Vec::new(),
+        values: Map::new(),
+    };
+    let noted = |verdict: &str, note: Note| Got {
+        values: note.values.into_iter().collect(),
+        ..got(verdict, Some(note.word), note.summary)
     };
     match verdict {
-        Ok(Verdict::Holds(note)) => got("holds", Some(note.word), note.summary, Vec::new()),
-        Ok(Verdict::NotYet(note)) => got("not-yet", Some(note.word), note.summary, Vec::new()),
-        Ok(Verdict::Again { after }) => got("again", None, format!("again after {} ms", after.as_millis()), Vec::new()),
-        Ok(Verdict::Change(change)) => got("change", Some(change.why.word), change.why.summary, change.effects),
-        Ok(Verdict::Refuse(finding)) => got("refuse", Some(finding.code), finding.summary, Vec::new()),
-        Ok(Verdict::Ask(question)) => got("ask", None, question.text, Vec::new()),
-        Err(unreadable) => got("unreadable", None, unreadable.what, Vec::new()),
+        Ok(Verdict::Holds(note)) => noted("holds", note),
+        Ok(Verdict::NotYet(note)) => noted("not-yet", note),
+        Ok(Verdict::Again { after }) => got("again", None, format!("again after {} ms", after.as_millis())),
+        Ok(Verdict::Change(change)) => Got { effects: change.effects, ..noted("change", change.why) },
+        Ok(Verdict::Refuse(finding)) => got("refuse", Some(finding.code), finding.summary),
+        Ok(Verdict::Ask(question)) => got("ask", None, question.text),
+        Err(unreadable) => got("unreadable", None, unreadable.what),
     }
 }
 
@@ -201,6 +222,11 @@ impl Keys<'_> {
                 message: self.need(|r| r.message.take(), "message")?,
                 sent: self.need(|r| r.sent.take(), "sent")?,
             }),
+            "answer" => Reply::Answer(Answer {
+                yes: self.need(|r| r.yes.take(), "yes")?,
+                by: self.need(|r| r.by.take(), "by")?,
+                via: self.need(|r| r.via.take(), "via")?,
+            }),
             other => return Err(format!("there is no reply to `{other}`")),
         };
         match self.left_over() {
@@ -240,6 +266,9 @@ impl Keys<'_> {
             ("body", r.body.is_some()),
             ("headers", r.headers.is_some()),
             ("took_ms", r.took_ms.is_some()),
+            ("yes", r.yes.is_some()),
+            ("by", r.by.is_some()),
+            ("via", r.via.is_some()),
         ];
         keys.into_iter().find(|(_, there)| *there).map(|(key, _)| key)
     }

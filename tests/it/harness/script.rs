@@ -87,6 +87,8 @@ pub struct Run {
     pub plan: Plan,
     pub dry_run: bool,
     pub orders: Vec<Control>,
+    pub asking: Asking,
+    pub with_output: bool,
 }
 
 impl Run {
@@ -95,7 +97,14 @@ impl Run {
         let all: Vec<usize> = (0..names.len()).collect();
         let plan = plan(&names, &[&all], units);
         let confirm = Control::Confirm { by: "test".to_owned(), via: "flag".to_owned() };
-        Self { world: ScriptedWorld::new(machines), plan, dry_run: false, orders: vec![confirm] }
+        Self {
+            world: ScriptedWorld::new(machines),
+            plan,
+            dry_run: false,
+            orders: vec![confirm],
+            asking: Asking::default(),
+            with_output: false,
+        }
     }
 
     pub fn setup(&self, control: mpsc::Receiver<Control>) -> Setup<ScriptedWorld, ScriptedLog> {
@@ -109,8 +118,8 @@ impl Run {
             forks: 8,
             argv: vec!["run".to_owned()],
             sim: false,
-            with_output: false,
-            asking: Asking::default(),
+            with_output: self.with_output,
+            asking: self.asking.clone(),
             world: Arc::new(self.world.clone()),
             log: self.world.log(),
             control,
