@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{close, completions, demo, exec, history, hosts, journal, lab, lint, list, note, run, schema, steps, timeline};
+use crate::cli::{
+    close, completions, demo, exec, history, hosts, journal, lab, lint, list, note, run, schema, show, steps, timeline,
+};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -105,6 +107,8 @@ pub enum Command {
     Hosts(hosts::Args),
     /// List the runs
     History(history::Args),
+    /// Explain a runbook, or show a run, a host of it, a step on a host
+    Show(show::Args),
     /// Tell a run's timeline
     Timeline(timeline::Args),
     /// The reference of the kinds of steps

@@ -24,6 +24,7 @@ pub mod run;
 pub mod runs;
 pub mod schema;
 pub mod settings;
+pub mod show;
 pub mod steps;
 pub mod timeline;
 
@@ -111,7 +112,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         logging::start(&settings);
     }
     // `run` and `history` say it themselves; a timeline shows it in its place
-    let reminds = matches!(cli.command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Lint(_));
+    let reminds =
+        matches!(cli.command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Show(_) | Command::Lint(_));
     if reminds {
         open::remind(&settings);
     }
@@ -124,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Lint(args) => lint::run(&args, &settings),
         Command::Hosts(args) => hosts::run(&args, &settings),
         Command::History(args) => history::run(&args, &settings),
+        Command::Show(args) => show::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
         Command::Steps(args) => steps::run(&args),
         Command::Schema(args) => schema::run(&args),
@@ -160,8 +163,8 @@ mod tests {
         for line in ["runbook run json", "runbook run -o human json", "runbook exec all -- x -o json"] {
             assert!(!asks_for_json(words(line)), "{line}");
         }
-        let failure = usage(&Cli::try_parse_from(["runbook", "histori"]).expect_err("no such command"));
-        assert_eq!((failure.code, failure.message.as_str()), (2, "unrecognized subcommand 'histori'"));
-        assert_eq!(failure.hints, ["a similar subcommand exists: 'history'"]);
+        let failure = usage(&Cli::try_parse_from(["runbook", "timelin"]).expect_err("no such command"));
+        assert_eq!((failure.code, failure.message.as_str()), (2, "unrecognized subcommand 'timelin'"));
+        assert_eq!(failure.hints, ["a similar subcommand exists: 'timeline'"]);
     }
 }

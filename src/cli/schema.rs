@@ -7,7 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
+use crate::cli::history::Ran;
+use crate::cli::lint::Found;
+use crate::cli::list::Listed;
 use crate::cli::output::print;
+use crate::cli::show::{Book, ShownHost, ShownRun, ShownUnit};
+use crate::cli::timeline::Document;
 use crate::model::event::Event;
 
 /// Arguments of `runbook schema`.
@@ -23,6 +28,22 @@ pub struct Args {
 pub enum What {
     /// A line of `runbook run --output json` and `runbook close --output json`
     Events,
+    /// A line of `runbook list`
+    List,
+    /// What `runbook show NAME` prints
+    Show,
+    /// What `runbook show RUN` prints
+    ShowRun,
+    /// What `runbook show RUN HOST` prints
+    ShowHost,
+    /// What `runbook show RUN HOST STEP` prints
+    ShowStep,
+    /// A line of `runbook history`
+    History,
+    /// A line of `runbook lint`
+    Lint,
+    /// What `runbook timeline` prints
+    Timeline,
     /// What is printed where a command cannot do its job
     Error,
 }
@@ -36,7 +57,7 @@ pub enum What {
 #[schemars(title = "runbook.events/1.0")]
 #[allow(dead_code, reason = "only its schema is used")]
 enum Line {
-    Event(Event),
+    Event(Box<Event>),
     Error(Failure),
 }
 
@@ -50,6 +71,14 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 pub fn text(what: What) -> Result<String, Failure> {
     let schema = match what {
         What::Events => of::<Line>(),
+        What::List => of::<Listed>(),
+        What::Show => of::<Book>(),
+        What::ShowRun => of::<ShownRun>(),
+        What::ShowHost => of::<ShownHost>(),
+        What::ShowStep => of::<ShownUnit>(),
+        What::History => of::<Ran>(),
+        What::Lint => of::<Found>(),
+        What::Timeline => of::<Document>(),
         What::Error => of::<Failure>(),
     };
     let text = serde_json::to_string_pretty(&schema);

@@ -20,5 +20,6 @@ mod main_job;
 mod pm2_cases;
 mod report;
 mod rollout;
+mod show;
 mod ssh;
 mod waits;
