@@ -64,8 +64,10 @@ pub async fn converge<W: World>(
     attempt: Attempt<'_>,
 ) -> UnitEnd {
     let deadline = ctx.world.now().plus(unit.timeout());
-    let looks = Vec::new();
-    Converge { ctx, link, unit, mode, attempt, looks, acted: None, said: None, opened: None, deadline, polls: 0 }.run().await
+    let (looks, looked_at) = (Vec::new(), Vec::new());
+    Converge { ctx, link, unit, mode, attempt, looks, looked_at, acted: None, said: None, opened: None, deadline, polls: 0 }
+        .run()
+        .await
 }
 
 struct Converge<'a, W: World> {
@@ -75,6 +77,8 @@ struct Converge<'a, W: World> {
     mode: Mode,
     attempt: Attempt<'a>,
     looks: Vec<Look>,
+    /// What the newest look was at, one label an op.
+    looked_at: Vec<String>,
     acted: Option<(Acted, Option<Finding>)>,
     said: Option<Note>,
     opened: Option<Obligation>,
@@ -130,9 +134,13 @@ impl<W: World> Converge<'_, W> {
         let Some(target) = self.link.target() else {
             return Err(Finding::new("connection-lost", "the host is not connected"));
         };
-        let mut ops = self.unit.step.probes(target);
+        let mut ops = match self.looks.as_slice() {
+            [] => self.unit.step.probes(target),
+            looks => self.unit.step.probes_again(target, looks),
+        };
         self.equip(&mut ops);
         let replies = self.link.look(self.ctx, &ops).await?;
+        self.looked_at = ops.iter().map(Op::label).collect();
         if self.looks.len() >= LOOKS {
             // the first looks say how it was, the newest say how it is
             self.looks.remove(LOOKS / 2);
@@ -175,9 +183,9 @@ impl<W: World> Converge<'_, W> {
         let word = |note: &Option<Note>| note.as_ref().map(|n| n.word.clone());
         let news = note.is_some() && word(&note) != word(&self.said);
         if (look == 1 || news)
-            && let (Some(target), Some(last)) = (self.link.target(), self.looks.last())
+            && let Some(last) = self.looks.last()
         {
-            let ops = self.unit.step.probes(target).iter().map(Op::label).collect();
+            let ops = self.looked_at.clone();
             let replies = last.replies.iter().map(seen::told).collect();
             let seen = EventKind::StepSeen { host: host.clone(), step: step.clone(), look, ops, replies };
             let _ = self.ctx.recorder.note(seen).await;

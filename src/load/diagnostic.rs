@@ -1,11 +1,13 @@
-//! What is wrong with a file, and where: one list per file, drawn for a terminal or written a line each.
+//! What is wrong with a file and with those it takes in, and where: drawn for a terminal or written a line each.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
+
+use crate::load::source::Source;
 
 /// The most findings of one file that are kept; after that the file is not worth reading.
 const MAX_FOUND: usize = 50;
@@ -97,14 +99,42 @@ impl Diagnostic {
     }
 }
 
-/// Everything wrong with one file, in the order of its text.
+/// A file that places are in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text, as far as it could be read.
+    pub text: Arc<str>,
+    /// The number of its first byte: pages that belong together do not overlap.
+    pub base: usize,
+}
+
+impl Page {
+    /// The page of a file that was read.
+    pub fn of(source: &Source) -> Self {
+        Self { path: source.path.clone(), text: source.text.clone(), base: source.base }
+    }
+
+    fn shown(&self) -> String {
+        printable(&self.path.display().to_string())
+    }
+
+    fn local(&self, span: &Range<usize>) -> Range<usize> {
+        let local = |at: usize| floor(&self.text, at.saturating_sub(self.base).min(self.text.len()));
+        let from = local(span.start);
+        from..local(span.end).max(from)
+    }
+}
+
+/// Everything wrong with a file and with those it takes in, in the order of their texts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.lines())]
 pub struct Diagnostics {
     /// The file.
     pub path: PathBuf,
-    /// Its text, as far as it could be read.
-    pub text: Arc<str>,
+    /// The file, then those it takes in, by base.
+    pub pages: Vec<Page>,
     /// What is wrong.
     pub list: Vec<Diagnostic>,
     /// How many more there are that are not in the list.
@@ -121,12 +151,18 @@ pub struct Place {
 }
 
 impl Diagnostics {
-    /// Sorts what was found.
-    pub fn new(path: &Path, text: Arc<str>, mut list: Vec<Diagnostic>) -> Self {
+    /// What is wrong with one file.
+    pub fn new(path: &Path, text: Arc<str>, list: Vec<Diagnostic>) -> Self {
+        Self::of(vec![Page { path: path.to_owned(), text, base: 0 }], list)
+    }
+
+    /// What is wrong with several files; the first one is the one that was asked for.
+    pub fn of(pages: Vec<Page>, mut list: Vec<Diagnostic>) -> Self {
         list.sort_by_key(|d| (d.span.as_ref().map_or(0, |s| s.start), d.severity));
         let more = list.len().saturating_sub(MAX_FOUND);
         list.truncate(MAX_FOUND);
-        Self { path: path.to_owned(), text, list, more }
+        let path = pages.first().map_or_else(PathBuf::new, |page| page.path.clone());
+        Self { path, pages, list, more }
     }
 
     /// How many errors and warnings.
@@ -134,9 +170,15 @@ impl Diagnostics {
         self.list.iter().filter(|d| d.severity == severity).count()
     }
 
+    /// The page that a byte is on.
+    fn page(&self, at: usize) -> Option<&Page> {
+        self.pages.iter().rev().find(|page| page.base <= at).or(self.pages.first())
+    }
+
     /// The place of a byte of the text.
     pub fn place(&self, at: usize) -> Place {
-        let before = &self.text[..floor(&self.text, at.min(self.text.len()))];
+        let Some(page) = self.page(at) else { return Place { line: 1, column: 1 } };
+        let before = &page.text[..page.local(&(at..at)).start];
         let line_start = before.rfind('\n').map_or(0, |n| n + 1);
         Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
@@ -147,10 +189,10 @@ impl Diagnostics {
     }
 
     fn file_line_col(&self, found: &Diagnostic) -> String {
-        let file = printable(&self.path.display().to_string());
         match &found.span {
-            None => file,
+            None => printable(&self.path.display().to_string()),
             Some(span) => {
+                let file = self.page(span.start).map_or_else(String::new, Page::shown);
                 let Place { line, column } = self.place(span.start);
                 format!("{file}:{line}:{column}")
             }
@@ -163,10 +205,13 @@ impl Diagnostics {
         for found in &self.list {
             let place = self.file_line_col(found);
             let message = printable(&found.message);
+            let own = found.span.as_ref().and_then(|span| self.page(span.start));
             let mut hints = String::new();
             for (span, label) in &found.labels {
                 let Place { line, column } = self.place(span.start);
-                hints.push_str(&printable(&format!("; {label}: {line}:{column}")));
+                let page = self.page(span.start).filter(|page| Some(*page) != own);
+                let file = page.map_or_else(String::new, |page| format!("{}:", page.shown()));
+                hints.push_str(&printable(&format!("; {label}: {file}{line}:{column}")));
             }
             for help in &found.help {
                 hints.push_str("; ");
@@ -183,7 +228,8 @@ impl Diagnostics {
     /// With the text and its place underlined, for terminals.
     pub fn drawn(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let path = printable(&self.path.display().to_string());
+        let paths: Vec<String> = self.pages.iter().map(Page::shown).collect();
+        let own = printable(&self.path.display().to_string());
         let mut out = String::new();
         for found in &self.list {
             let level = match found.severity {
@@ -191,18 +237,12 @@ impl Diagnostics {
                 Severity::Warning => Level::WARNING,
             };
             let title = level.primary_title(printable(&found.message)).id(found.code);
-            let mut snippet = Snippet::source(&*self.text).path(path.as_str());
-            let mut elements = Vec::new();
-            if let Some(span) = &found.span {
-                snippet = snippet.annotation(self.annotation(AnnotationKind::Primary, span, &found.label));
-                for (span, label) in &found.labels {
-                    snippet = snippet.annotation(self.annotation(AnnotationKind::Context, span, label));
-                }
-                elements.push(snippet);
-            }
-            let mut group = annotate_snippets::Group::with_title(title).elements(elements);
+            let mut group = annotate_snippets::Group::with_title(title);
             if found.span.is_none() {
-                group = group.element(annotate_snippets::Origin::path(path.as_str()));
+                group = group.element(annotate_snippets::Origin::path(own.as_str()));
+            }
+            for (page, path) in self.concerned(found).into_iter().filter_map(|at| self.pages.get(at).zip(paths.get(at))) {
+                group = group.element(self.snippet(page, path, found));
             }
             for help in &found.help {
                 group = group.element(Level::HELP.message(printable(help)));
@@ -211,17 +251,35 @@ impl Diagnostics {
             out.push_str("\n\n");
         }
         if self.more > 0 {
-            let _ = writeln!(out, "{path}: and {} more\n", self.more);
+            let _ = writeln!(out, "{own}: and {} more\n", self.more);
         }
         out
     }
 
-    fn annotation<'a>(&self, kind: AnnotationKind, span: &Range<usize>, label: &str) -> annotate_snippets::Annotation<'a> {
-        let end = self.text.len();
-        let from = floor(&self.text, span.start.min(end));
-        let to = floor(&self.text, span.end.min(end)).max(from);
-        let annotation = kind.span(from..to);
-        if label.is_empty() { annotation } else { annotation.label(printable(label)) }
+    /// The pages that the places of a finding are on, its own first.
+    fn concerned(&self, found: &Diagnostic) -> Vec<usize> {
+        let mut pages = Vec::new();
+        for span in found.span.iter().chain(found.span.iter().flat_map(|_| found.labels.iter().map(|(span, _)| span))) {
+            let at = self.pages.iter().rposition(|page| page.base <= span.start).unwrap_or(0);
+            if !pages.contains(&at) {
+                pages.push(at);
+            }
+        }
+        pages
+    }
+
+    fn snippet<'s>(&self, page: &'s Page, path: &'s str, found: &Diagnostic) -> Snippet<'s, Annotation<'s>> {
+        let mut snippet = Snippet::source(&*page.text).path(path);
+        let own = found.span.iter().map(|span| (AnnotationKind::Primary, span, &found.label));
+        let others = found.labels.iter().map(|(span, label)| (AnnotationKind::Context, span, label));
+        for (kind, span, label) in own.chain(others) {
+            if self.page(span.start) == Some(page) {
+                let annotation = kind.span(page.local(span));
+                let text = printable(label);
+                snippet = snippet.annotation(if text.is_empty() { annotation } else { annotation.label(text) });
+            }
+        }
+        snippet
     }
 }
 

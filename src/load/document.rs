@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::load::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::diagnostic::{Diagnostic, Diagnostics, Page};
 use crate::load::source::Source;
 use crate::model::fields::nearest;
 
@@ -49,22 +49,27 @@ pub struct Entry {
 
 /// Reads a document; on errors of syntax all of them, and nothing else.
 pub fn parse(source: &Source) -> Result<Node, Diagnostics> {
-    let refuse = |found| Err(Diagnostics::new(&source.path, source.text.clone(), found));
+    let base = source.base;
+    let refuse = |found| Err(Diagnostics::of(vec![Page::of(source)], found));
     if let Some(at) = too_deep(&source.text) {
-        return refuse(vec![Diagnostic::error("E104", "this is nested too deep").at(at..at + 1, "here")]);
+        return refuse(vec![Diagnostic::error("E104", "this is nested too deep").at(base + at..base + at + 1, "here")]);
     }
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     let (mut found, mut places) = (Vec::new(), BTreeSet::new());
     for error in &errors {
-        let at = error.span().unwrap_or(0..0);
+        let at = moved(error.span().unwrap_or(0..0), base);
         // one slip makes several errors at one place; the first says most
         if places.insert(at.start) {
             found.push(Diagnostic::error("E103", error.message()).at(at, "here"));
         }
     }
-    let span = 0..source.text.len();
-    let root = Node { span: span.clone(), tree: table_of(table.get_ref(), &mut found) };
+    let tree = Reader { base, found: &mut found }.table(table.get_ref());
+    let root = Node { span: base..source.end(), tree };
     if found.is_empty() { Ok(root) } else { refuse(found) }
+}
+
+fn moved(span: Range<usize>, base: usize) -> Range<usize> {
+    span.start + base..span.end + base
 }
 
 /// The place where brackets nest, or a dotted key goes, deeper than any file of ours: the parser's own limits multiply.
@@ -113,37 +118,45 @@ fn end_of_text(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-fn table_of(table: &DeTable<'_>, found: &mut Vec<Diagnostic>) -> Tree {
-    let mut entries: Vec<Entry> = table
-        .iter()
-        .map(|(key, value)| Entry { key: key.get_ref().to_string(), key_span: key.span(), node: node_of(value, found) })
-        .collect();
-    entries.sort_by_key(|entry| entry.key_span.start);
-    Tree::Table(entries)
+struct Reader<'f> {
+    base: usize,
+    found: &'f mut Vec<Diagnostic>,
 }
 
-fn node_of(value: &Spanned<DeValue<'_>>, found: &mut Vec<Diagnostic>) -> Node {
-    let span = value.span();
-    let mut refuse = |message: &str| {
-        found.push(Diagnostic::error("E105", message).at(span.clone(), ""));
-        Tree::Plain(Value::Null)
-    };
-    let tree = match value.get_ref() {
-        DeValue::String(text) => Tree::Plain(Value::from(text.as_ref())),
-        DeValue::Boolean(yes) => Tree::Plain(Value::Bool(*yes)),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Tree::Plain(Value::from(number)),
-            Err(_) => refuse("this number is too large"),
-        },
-        DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
-            Some(number) => Tree::Plain(Value::Number(number)),
-            None => refuse("this is no finite number"),
-        },
-        DeValue::Datetime(_) => refuse("dates have no meaning here: put it in quotes"),
-        DeValue::Array(items) => Tree::List(items.iter().map(|item| node_of(item, found)).collect()),
-        DeValue::Table(table) => table_of(table, found),
-    };
-    Node { span, tree }
+impl Reader<'_> {
+    fn table(&mut self, table: &DeTable<'_>) -> Tree {
+        let mut entries: Vec<Entry> = Vec::with_capacity(table.len());
+        for (key, value) in table {
+            let key_span = moved(key.span(), self.base);
+            entries.push(Entry { key: key.get_ref().to_string(), key_span, node: self.node(value) });
+        }
+        entries.sort_by_key(|entry| entry.key_span.start);
+        Tree::Table(entries)
+    }
+
+    fn node(&mut self, value: &Spanned<DeValue<'_>>) -> Node {
+        let span = moved(value.span(), self.base);
+        let mut refuse = |message: &str| {
+            self.found.push(Diagnostic::error("E105", message).at(span.clone(), ""));
+            Tree::Plain(Value::Null)
+        };
+        let tree = match value.get_ref() {
+            DeValue::String(text) => Tree::Plain(Value::from(text.as_ref())),
+            DeValue::Boolean(yes) => Tree::Plain(Value::Bool(*yes)),
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Tree::Plain(Value::from(number)),
+                Err(_) => refuse("this number is too large"),
+            },
+            DeValue::Float(number) => match number.as_str().parse().ok().and_then(Number::from_f64) {
+                Some(number) => Tree::Plain(Value::Number(number)),
+                None => refuse("this is no finite number"),
+            },
+            DeValue::Datetime(_) => refuse("dates have no meaning here: put it in quotes"),
+            DeValue::Array(items) => Tree::List(items.iter().map(|item| self.node(item)).collect()),
+            DeValue::Table(table) => self.table(table),
+        };
+        Node { span, tree }
+    }
 }
 
 impl Node {
@@ -188,12 +201,17 @@ impl Node {
     }
 }
 
-/// The place of a part of a text value: exact where the text is written as it is, else the whole value.
+/// The place of a part of a text value in a file that is read alone: exact where the text is written as it is, else the
+/// whole value.
 pub fn inside(text: &str, node: &Node, part: &Range<usize>) -> Range<usize> {
+    written_part(text.get(node.span.clone()).unwrap_or(""), node, part)
+}
+
+/// The same, given how the value is written.
+pub(super) fn written_part(written: &str, node: &Node, part: &Range<usize>) -> Range<usize> {
     let Tree::Plain(Value::String(value)) = &node.tree else {
         return node.span.clone();
     };
-    let written = text.get(node.span.clone()).unwrap_or("");
     for quotes in ["\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"] {
         if let Some(rest) = written.strip_prefix(quotes) {
             if rest.starts_with(value.as_str()) {
@@ -324,6 +342,11 @@ impl<'n> Table<'n> {
             found.push(missing.help(format!("add {key} = {example}")));
         }
         got
+    }
+
+    /// Whether a key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.find_entry(key).is_some()
     }
 
     fn find_entry(&self, key: &str) -> Option<&'n Entry> {

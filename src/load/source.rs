@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::load::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::document::{Node, written_part};
 
 /// The largest file that is read.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -25,7 +26,40 @@ pub struct Source {
     pub text: Arc<str>,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
+    /// The number of its first byte: where several files are read together, one number names a place in all of them.
+    pub base: usize,
 }
+
+impl Source {
+    /// The number after its last byte.
+    pub fn end(&self) -> usize {
+        self.base + self.text.len()
+    }
+
+    /// The place of a part of a text value: exact where the text is written as it is, else the whole value.
+    pub fn inside(&self, node: &Node, part: &Range<usize>) -> Range<usize> {
+        let local = node.span.start.saturating_sub(self.base)..node.span.end.saturating_sub(self.base);
+        let Some(written) = self.text.get(local) else { return node.span.clone() };
+        written_part(written, node, part)
+    }
+}
+
+/// SHA-256 over the texts of files that are used together, in hex: the file's own where it is one.
+pub fn digest(sources: &[&Source]) -> String {
+    if let [only] = sources {
+        return only.sha256.clone();
+    }
+    let mut hash = Sha256::new();
+    for source in sources {
+        // no text contains a NUL, so none can be taken for two
+        hash.update(source.text.as_bytes());
+        hash.update([0]);
+    }
+    format!("{:x}", hash.finalize())
+}
+
+/// Reads a file by its path: [`read`], or files of a test.
+pub type Reader<'r> = &'r dyn Fn(&Path) -> Result<Source, Diagnostics>;
 
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Source, Diagnostics> {
@@ -55,7 +89,7 @@ pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostics> {
     };
     match text.find('\0') {
         Some(at) => Err(refuse(&text, at..at + 1, "the file contains a NUL byte".to_owned())),
-        None => Ok(Source { path: path.to_owned(), text: text.into(), sha256 }),
+        None => Ok(Source { path: path.to_owned(), text: text.into(), sha256, base: 0 }),
     }
 }
 

@@ -1,27 +1,23 @@
 //! One `[[precheck]]`, `[[step]]` or `[[verify]]`: the keys that all steps have, then those of its kind.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::load::diagnostic::Diagnostic;
-use crate::load::document::{Node, Table, Tree, inside, unbuilt};
-use crate::model::fields::{Context, FieldError, Fields, nearest};
+use crate::load::document::{Node, Table, unbuilt};
+use crate::load::fields::{Captured, Place};
+use crate::load::rollout::word;
+use crate::load::secrets::Secrets;
+use crate::load::source::Source;
+use crate::model::fields::nearest;
 use crate::model::id::StepId;
 use crate::model::plan::{OnFailure, Phase, Section};
-use crate::model::runbook::{StepDecl, VarDecl};
-use crate::model::template::{fill, placeholders};
+use crate::model::runbook::{OwnVar, SignatureDecl, StepDecl, VarDecl};
 use crate::model::time::parse_duration;
 use crate::steps::{Class, Kind};
 
-/// Keys that every step may have.
-const COMMON: &[&str] =
-    &["id", "name", "about", "phase", "kind", "when", "timeout", "on_failure", "observe", "optional", "tags", "after"];
-/// Keys of the language that have not been built, unless a kind has one of that name.
-const UNBUILT: &[&str] =
-    &["scope", "retry", "become", "capture", "remember", "idempotent", "receipt", "because", "use", "secrets"];
 /// What a host stands for in templates, with a stand-in for checking.
 const HOST: &[(&str, &str)] = &[("host.name", "host"), ("host.user", "user"), ("host.address", "127.0.0.1")];
 
@@ -34,24 +30,77 @@ pub(super) struct Read<'n> {
     pub(super) node: &'n Node,
     /// Its kind, where there is one of that name.
     pub(super) kind: Option<&'static Kind>,
+    /// What it takes from the output of its command.
+    pub(super) captures: Vec<Captured>,
+    /// Where it was read.
+    pub(super) frame: Rc<Frame<'n>>,
 }
 
-/// What steps are read against.
+impl Read<'_> {
+    /// The place of a key's value, or of the step.
+    pub(super) fn find(&self, key: &str) -> std::ops::Range<usize> {
+        self.node.find(&[key.to_owned()], false).unwrap_or(self.node.span.clone())
+    }
+}
+
+/// What steps are read against: the runbook, or a group of steps that it takes in.
 #[derive(Debug)]
-pub(super) struct Scope<'s> {
-    /// The text of the file.
-    pub(super) text: &'s str,
+pub(super) struct Frame<'s> {
+    /// The file.
+    pub(super) source: &'s Source,
     /// Every kind.
     pub(super) kinds: &'s [&'static Kind],
-    /// The runbook's variables.
-    pub(super) vars: &'s [VarDecl],
-    /// Its phases.
+    /// The variables here; the default is the value where it is known before any host is.
+    pub(super) vars: Vec<VarDecl>,
+    /// The variables of the groups that lead here, the outermost first.
+    pub(super) own: Vec<Vec<OwnVar>>,
+    /// The runbook's phases.
     pub(super) phases: &'s [Phase],
+    /// The phase of steps that name none.
+    pub(super) phase: Option<String>,
+    /// The runbook's secrets.
+    pub(super) secrets: &'s Secrets,
 }
 
-impl Scope<'_> {
-    /// Reads one step of a section.
-    pub(super) fn step<'n>(&self, node: &'n Node, section: Section, found: &mut Vec<Diagnostic>) -> Option<Read<'n>> {
+impl<'s> Frame<'s> {
+    /// The frame of the runbook itself.
+    pub(super) fn of_runbook(
+        source: &'s Source,
+        kinds: &'s [&'static Kind],
+        vars: Vec<VarDecl>,
+        phases: &'s [Phase],
+        secrets: &'s Secrets,
+    ) -> Self {
+        Self { source, kinds, vars, own: Vec::new(), phases, phase: None, secrets }
+    }
+
+    /// What a name in a template stands for, or something of its type.
+    pub(super) fn lookup(&self, name: &str) -> Option<Value> {
+        let host = HOST.iter().find(|(host, _)| *host == name).map(|(_, value)| Value::from(*value));
+        let own = || name.strip_prefix("host.vars.").filter(|rest| !rest.is_empty()).map(|_| Value::from("x"));
+        let var = || self.vars.iter().find(|var| var.name.as_str() == name);
+        host.or_else(own).or_else(|| var().map(|var| var.default.clone().unwrap_or_else(|| var.stand_in())))
+    }
+
+    /// Whether what [`Frame::lookup`] says is the value, not a stand-in. A variable may be set to something else, which
+    /// is judged again when that is known.
+    pub(super) fn is_certain(&self, name: &str) -> bool {
+        self.vars.iter().any(|var| var.name.as_str() == name && var.default.is_some())
+    }
+
+    /// The names there are, for suggestions.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.vars.iter().map(|var| var.name.as_str()).chain(HOST.iter().map(|(name, _)| *name)).collect()
+    }
+
+    /// Reads one step of a section. `before` are the steps that come first.
+    pub(super) fn step(
+        frame: &Rc<Self>,
+        node: &'s Node,
+        section: Section,
+        before: &[Read<'s>],
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Read<'s>> {
         let mut table = Table::of(node, section.word(), node.span.clone(), found)?;
         let id = table.string("id", found);
         let id = table.need("id", id, "\"…\"", found);
@@ -62,23 +111,21 @@ impl Scope<'_> {
                 None
             }
         });
-        let name = self.plain("name", &mut table, found);
+        let name = plain("name", &mut table, found);
         let about = table.string("about", found).map(str::to_owned);
-        let phase = self.phase(&mut table, found);
+        let phase = frame.phase(&mut table, found).or_else(|| frame.phase.clone());
         let when = table.string("when", found).map(str::to_owned);
-        let timeout = self.timeout(&mut table, found);
+        let timeout = timeout(&mut table, found);
         let on_failure = on_failure(&mut table, found);
         let observe = table.bool("observe", found).unwrap_or(false);
         let optional = table.bool("optional", found).unwrap_or(false);
-        table.strings("tags", found);
         let section = if section == Section::Verify { after(&mut table, found) } else { section };
-        let (kind_name, kind) = self.kind(&mut table, section == Section::Step, section.word(), found);
-        if observe && kind.is_some_and(|kind| kind.class == Class::Action) {
-            let help = "observe is for checks; optional = true keeps a failure from failing the host";
-            let message = "`observe` cannot be true for a step that changes something";
-            found.push(Diagnostic::error("E204", message).at(table.find("observe"), "").help(help));
+        let (kind_name, kind) = frame.kind(&mut table, section == Section::Step, section.word(), found);
+        if observe {
+            observes(kind, &table, found);
         }
-        let fields = self.fields(&mut table, node, kind, section, found);
+        let manner = frame.manner(kind, &mut table, found);
+        let (fields, captures) = frame.fields(&mut table, &Place { node, kind, section, timeout, before }, found);
         let decl = StepDecl {
             id: id?,
             section,
@@ -91,36 +138,30 @@ impl Scope<'_> {
             optional,
             timeout,
             on_failure,
-            scope: crate::model::plan::Scope::EachHost,
-            retry: None,
-            acts_as: None,
-            secrets: Vec::new(),
-            tags: Vec::new(),
-            own_vars: None,
+            scope: manner.scope,
+            retry: manner.retry,
+            acts_as: manner.acts_as,
+            secrets: manner.secrets,
+            tags: manner.tags,
+            own_vars: frame.own.clone(),
             fields,
         };
-        Some(Read { decl, node, kind })
+        Some(Read { decl, node, kind, captures, frame: Rc::clone(frame) })
     }
 
-    /// Checks one `[[signature]]`: a read-only kind with its keys, and no step.
-    pub(super) fn signature(&self, node: &Node, found: &mut Vec<Diagnostic>) {
-        if let Some(mut table) = Table::of(node, "signature", node.span.clone(), found) {
-            table.string("name", found);
-            table.string("about", found);
-            let (_, kind) = self.kind(&mut table, false, "signature", found);
-            self.fields(&mut table, node, kind, Section::Precheck, found);
-        }
+    /// Reads one `[[signature]]`: a read-only kind with its keys, and no step.
+    pub(super) fn signature(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<SignatureDecl> {
+        let mut table = Table::of(node, "signature", node.span.clone(), found)?;
+        let name = plain("name", &mut table, found);
+        table.string("about", found);
+        let (kind_name, kind) = self.kind(&mut table, false, "signature", found);
+        let place = Place { node, kind, section: Section::Precheck, timeout: None, before: &[] };
+        let (fields, _) = self.fields(&mut table, &place, found);
+        Some(SignatureDecl { name, kind: kind_name?, fields })
     }
 
-    fn plain(&self, key: &'static str, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
-        let text = table.string(key, found)?;
-        if text.contains("{{") {
-            found.push(Diagnostic::error("E204", format!("`{key}` takes no placeholder")).at(table.find(key), ""));
-        }
-        Some(text.to_owned())
-    }
-
-    fn phase(&self, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
+    /// The phase that a step names.
+    pub(super) fn phase(&self, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
         let name = table.string("phase", found)?;
         if !self.phases.iter().any(|phase| phase.name == name) {
             let names: Vec<&str> = self.phases.iter().map(|phase| phase.name.as_str()).collect();
@@ -133,18 +174,6 @@ impl Scope<'_> {
             found.push(Diagnostic::error("E305", message).at(table.find("phase"), "").help(help));
         }
         Some(name.to_owned())
-    }
-
-    fn timeout(&self, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<Duration> {
-        let text = self.plain("timeout", table, found)?;
-        match parse_duration(&text) {
-            Ok(time) if !time.is_zero() => return Some(time),
-            // told above
-            _ if text.contains("{{") => {}
-            Ok(_) => found.push(Diagnostic::error("E204", "`timeout` cannot be zero").at(table.find("timeout"), "")),
-            Err(message) => found.push(Diagnostic::error("E204", message).at(table.find("timeout"), "")),
-        }
-        None
     }
 
     fn kind(
@@ -166,124 +195,68 @@ impl Scope<'_> {
             found.push(Diagnostic::error("E306", message).at(at, "").help(help));
             return (Some(name.to_owned()), None);
         };
-        if kind.class == Class::Action && !may_act {
-            let message = format!("`{name}` changes something, so it cannot stand in [[{place}]]");
-            found.push(Diagnostic::error("E307", message).at(at, "").help("move it to a [[step]]"));
+        let does = match kind.class {
+            Class::Check => None,
+            Class::Wait => Some("waits"),
+            Class::Action => Some("changes something"),
+        };
+        if let (Some(does), false) = (does, may_act) {
+            let message = format!("`{name}` {does}, so it cannot stand in [[{place}]]");
+            found.push(Diagnostic::error("E307", message).at(at.clone(), "").help("move it to a [[step]]"));
+        }
+        if !kind.runs {
+            let message = format!("`{name}` is checked by this version and not run");
+            found.push(Diagnostic::warning("W314", message).at(at, "").help("a plan that reaches it is refused"));
         }
         (Some(name.to_owned()), Some(kind))
     }
-
-    /// The keys of the kind, checked with the values that the variables have by default.
-    fn fields(
-        &self,
-        table: &mut Table<'_>,
-        node: &Node,
-        kind: Option<&'static Kind>,
-        section: Section,
-        found: &mut Vec<Diagnostic>,
-    ) -> Map<String, Value> {
-        let own: Vec<&str> = kind.map(|kind| kind.keys.iter().map(|key| key.name).collect()).unwrap_or_default();
-        let mut fields = Map::new();
-        for entry in table.rest() {
-            if UNBUILT.contains(&entry.key.as_str()) && !own.contains(&entry.key.as_str()) {
-                found.push(unbuilt(&entry.key, entry.key_span.clone()));
-            } else {
-                fields.insert(entry.key.clone(), entry.node.value());
-            }
-        }
-        let defaults: BTreeMap<String, Value> =
-            self.vars.iter().map(|var| (var.name.to_string(), var.default.clone().unwrap_or_else(|| var.stand_in()))).collect();
-        let lookup = |name: &str| {
-            let host = HOST.iter().find(|(host, _)| *host == name).map(|(_, value)| Value::from(*value));
-            let own = name.strip_prefix("host.vars.").filter(|rest| !rest.is_empty()).map(|_| Value::from("x"));
-            host.or(own).or_else(|| defaults.get(name).cloned())
-        };
-        let names: Vec<&str> = defaults.keys().map(String::as_str).chain(HOST.iter().map(|(name, _)| *name)).collect();
-        match fill(&fields, &lookup, &names) {
-            Err(errors) => {
-                for error in errors {
-                    let at = place(node, &error.path, |node| inside(self.text, node, &error.at));
-                    found.push(Diagnostic::error("E301", error.message).at(at, "").help_if(error.hint));
-                }
-            }
-            Ok(filled) => {
-                if let Some(kind) = kind {
-                    let none = BTreeMap::new();
-                    let context = Context { vars: &defaults, host_vars: &none, section };
-                    if let Err(errors) = (kind.parse)(Fields::new(&filled, context)) {
-                        self.tell(errors, &self.uncertain(&fields), node, &own, found);
-                    }
-                }
-            }
-        }
-        fields
-    }
-
-    /// The fields whose values are known only for a host.
-    fn uncertain(&self, fields: &Map<String, Value>) -> BTreeSet<String> {
-        let no_default = |name: &str| self.vars.iter().all(|var| var.name.as_str() != name || var.default.is_none());
-        placeholders(fields).into_iter().filter(|p| no_default(&p.name)).filter_map(|p| p.path.into_iter().next()).collect()
-    }
-
-    fn tell(
-        &self,
-        errors: Vec<FieldError>,
-        uncertain: &BTreeSet<String>,
-        node: &Node,
-        own: &[&str],
-        found: &mut Vec<Diagnostic>,
-    ) {
-        for error in errors {
-            if !error.unknown_key && error.path.first().is_some_and(|key| uncertain.contains(key)) {
-                continue;
-            }
-            let at = node.find(&error.path, error.unknown_key).unwrap_or(node.span.clone());
-            let code = if error.unknown_key { "E201" } else { "E204" };
-            let hint = match error.path.as_slice() {
-                [key] if error.unknown_key => match nearest(key, own.iter().chain(COMMON).copied()) {
-                    Some(near) => Some(format!("did you mean `{near}`?")),
-                    None => error.hint,
-                },
-                _ => error.hint,
-            };
-            found.push(Diagnostic::error(code, error.message).at(at, "").help_if(hint));
-        }
-    }
 }
 
-/// The place of a field, made exact by `part` where the field itself is there.
-fn place(node: &Node, path: &[String], part: impl Fn(&Node) -> Range<usize>) -> Range<usize> {
-    let mut here = node;
-    for key in path {
-        let next = match &here.tree {
-            Tree::Table(entries) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.node),
-            Tree::List(items) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
-            Tree::Plain(_) => None,
-        };
-        match next {
-            Some(next) => here = next,
-            None => return here.span.clone(),
-        }
+/// A text without placeholders.
+pub(super) fn plain(key: &'static str, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
+    let text = table.string(key, found)?;
+    if text.contains("{{") {
+        found.push(Diagnostic::error("E204", format!("`{key}` takes no placeholder")).at(table.find(key), ""));
     }
-    part(here)
+    Some(text.to_owned())
 }
+
+fn timeout(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<Duration> {
+    let text = plain("timeout", table, found)?;
+    match parse_duration(&text) {
+        Ok(time) if !time.is_zero() => return Some(time),
+        // told above
+        _ if text.contains("{{") => {}
+        Ok(_) => found.push(Diagnostic::error("E204", "`timeout` cannot be zero").at(table.find("timeout"), "")),
+        Err(message) => found.push(Diagnostic::error("E204", message).at(table.find("timeout"), "")),
+    }
+    None
+}
+
+/// Only what looks can look on.
+fn observes(kind: Option<&Kind>, table: &Table<'_>, found: &mut Vec<Diagnostic>) {
+    let does = match kind.map(|kind| kind.class) {
+        Some(Class::Action) => "changes something",
+        Some(Class::Wait) => "waits",
+        Some(Class::Check) | None => return,
+    };
+    let help = "observe is for checks; optional = true keeps a failure from failing the host";
+    let message = format!("`observe` cannot be true for a step that {does}");
+    found.push(Diagnostic::error("E204", message).at(table.find("observe"), "").help(help));
+}
+
+const ON_FAILURE: &[(&str, OnFailure)] =
+    &[("stop-host", OnFailure::StopHost), ("stop-run", OnFailure::StopRun), ("continue", OnFailure::Continue)];
 
 fn on_failure(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<OnFailure> {
     let text = table.string("on_failure", found)?;
     let at = table.find("on_failure");
     match text {
-        "stop-host" => Some(OnFailure::StopHost),
-        "stop-run" => Some(OnFailure::StopRun),
-        "continue" => Some(OnFailure::Continue),
         "ask" | "rollback" => {
             found.push(unbuilt(&format!("on_failure = \"{text}\""), at).help("one of: stop-host, stop-run, continue"));
             None
         }
-        _ => {
-            let message = format!("`on_failure` cannot be `{}`", text.escape_debug());
-            found.push(Diagnostic::error("E204", message).at(at, "").help("one of: stop-host, stop-run, continue"));
-            None
-        }
+        _ => word("on_failure", text, ON_FAILURE, table, found),
     }
 }
 

@@ -42,6 +42,7 @@ fn declaration(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarDecl> {
         let message = "`values` belongs to type = \"enum\"";
         found.push(Diagnostic::error("E204", message).at(table.find("values"), ""));
     }
+    texts_only(ty, &table, found);
     table.finish(found);
     let mut decl = VarDecl { name: name?, ty: ty?, default: None, pattern, values, allow_empty, about };
     if let Some(node) = default {
@@ -59,12 +60,26 @@ fn declaration(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarDecl> {
     Some(decl)
 }
 
+/// Keys that judge texts, where the type is none or has a form of its own.
+fn texts_only(ty: Option<VarType>, table: &Table<'_>, found: &mut Vec<Diagnostic>) {
+    let Some((word, ty)) = ty.and_then(|ty| VarType::WORDS.iter().find(|(_, own)| *own == ty)) else { return };
+    let has_no_text = matches!(ty, VarType::Int | VarType::Port | VarType::Bool);
+    let has_form = has_no_text || matches!(ty, VarType::Duration | VarType::Size | VarType::Enum);
+    for (key, wrong) in [("pattern", has_no_text), ("allow_empty", has_form)] {
+        if wrong && table.has(key) {
+            let message = format!("`{key}` has no meaning for type = \"{word}\"");
+            found.push(Diagnostic::error("E204", message).at(table.find(key), "").help("leave it out"));
+        }
+    }
+}
+
 /// `must be …` and `is …` follow a subject; what begins with the value follows a colon.
 pub(super) fn predicate(message: &str) -> String {
     if message.starts_with('`') { format!("does not fit: {message}") } else { message.to_owned() }
 }
 
-fn name(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarName> {
+/// The name of something that reaches commands as an environment variable.
+pub(super) fn name(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarName> {
     let mut refuse = |message: String, help: Option<&str>| {
         let at = entry.key_span.clone();
         found.push(Diagnostic::error("E303", message).at(at, "").help_if(help.map(str::to_owned)));

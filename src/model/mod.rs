@@ -12,6 +12,7 @@ pub mod id;
 pub mod inventory;
 pub mod op;
 pub mod outcome;
+pub mod own_vars;
 mod pattern;
 pub mod plan;
 pub mod runbook;

@@ -59,7 +59,7 @@ pub struct RunbookRef {
     pub title: String,
     /// The file.
     pub path: PathBuf,
-    /// SHA-256 of the file, in hex.
+    /// SHA-256 of the file and of those it takes in, in hex.
     pub sha256: String,
 }
 

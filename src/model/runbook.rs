@@ -46,7 +46,7 @@ pub struct Runbook {
     pub signatures: Vec<SignatureDecl>,
     /// Where it was read from.
     pub path: PathBuf,
-    /// SHA-256 of the file, in hex.
+    /// SHA-256 of the file and of those it takes in, in hex.
     pub sha256: String,
 }
 
@@ -102,7 +102,7 @@ pub enum VarType {
 pub struct OwnVar {
     /// As the group declares it.
     pub decl: VarDecl,
-    /// Its value for this use, with placeholders of the runbook's variables in it; none: the default.
+    /// Its value for this use, with placeholders of the variables of whoever uses it; none: the default.
     pub with: Option<Value>,
 }
 
@@ -153,9 +153,12 @@ pub struct StepDecl {
     pub secrets: Vec<String>,
     /// Free labels.
     pub tags: Vec<String>,
-    /// The variables of the group of steps that it was taken from by `use`: these stand in its fields, in place of the
-    /// runbook's.
-    pub own_vars: Option<Vec<OwnVar>>,
+    /// The variables of the groups of steps that it was taken from by `use`, the outermost first: those of the last stand
+    /// in its fields and conditions, in place of the runbook's. [`own_values`] has their values.
+    ///
+    /// [`own_values`]: crate::model::own_vars::own_values
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_vars: Vec<Vec<OwnVar>>,
     /// The keys of its kind, with templates still in them.
     pub fields: Map<String, Value>,
 }

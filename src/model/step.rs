@@ -19,6 +19,12 @@ pub trait Step: fmt::Debug + Send + Sync {
     /// What to look at before deciding. Every op must be read-only.
     fn probes(&self, target: &Target) -> Vec<Op>;
 
+    /// What to look at again, when something was seen before. Every op must be read-only; `looks` is never empty.
+    fn probes_again(&self, target: &Target, looks: &[Look]) -> Vec<Op> {
+        let _ = looks;
+        self.probes(target)
+    }
+
     /// What follows from what was seen. Called after each look; `seen` holds all of them.
     fn judge(&self, seen: &Evidence<'_>) -> Result<Verdict, Unreadable>;
 

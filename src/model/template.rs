@@ -89,6 +89,17 @@ pub fn placeholders(fields: &Map<String, Value>) -> Vec<Placeholder> {
     found
 }
 
+/// Those that name what a run learns, `{{ steps.ID.NAME }}`: they are filled in when the step is reached.
+pub fn late(fields: &Map<String, Value>) -> Vec<Placeholder> {
+    let mut found = placeholders(fields);
+    found.retain(|placeholder| is_late(&placeholder.name));
+    found
+}
+
+fn is_late(name: &str) -> bool {
+    name.starts_with("steps.")
+}
+
 fn collect(value: &Value, path: &mut Vec<String>, found: &mut Vec<Placeholder>) {
     if is_shell(path) {
         return;
@@ -212,8 +223,15 @@ impl Filler<'_> {
         let value = (self.lookup)(name);
         if value.is_none() {
             let hint = match near(name, self.names) {
+                _ if name.starts_with("facts.") => {
+                    "facts stand in `when`; in fields there are variables, host.name, host.user, host.address, host.vars.NAME"
+                        .to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None if name.starts_with("host.vars.") => "set it in the inventory".to_owned(),
+                None if name.contains('.') => {
+                    "there are: host.name, host.user, host.address, host.vars.NAME, steps.ID.NAME".to_owned()
+                }
                 None => format!("declare it: [vars] {name} = {{ type = \"string\" }}"),
             };
             self.error(at.clone(), format!("there is no `{name}` here"), Some(hint));
@@ -226,10 +244,12 @@ impl Filler<'_> {
         for text in texts(value) {
             for piece in pieces(text) {
                 if let Piece::Name(name, at) = piece
-                    && (self.lookup)(name).is_some()
+                    && (is_late(name) || (self.lookup)(name).is_some())
                 {
-                    let plain = !name.contains('.');
-                    let hint = plain.then(|| format!("write \"${name}\": variables arrive as environment variables"));
+                    // what a step captures arrives under its own name as well
+                    let own = if is_late(name) { name.rsplit('.').next().unwrap_or(name) } else { name };
+                    let hint =
+                        (!own.contains('.')).then(|| format!("write \"${own}\": variables arrive as environment variables"));
                     self.error(at, format!("shell text takes no placeholders, so `{name}` cannot stand here"), hint);
                 }
             }
@@ -260,7 +280,7 @@ fn texts(value: &Value) -> Vec<&str> {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::{fill, placeholders};
+    use super::{fill, late, placeholders};
 
     fn look(name: &str) -> Option<Value> {
         match name {
@@ -324,5 +344,24 @@ mod tests {
         let found = placeholders(fields.as_object().expect("a table"));
         let shown: Vec<String> = found.iter().map(|p| format!("{} {}", p.path.join("."), p.name)).collect();
         assert_eq!(shown, ["a port", "b.0 x", "until.app y"]);
+    }
+
+    #[test]
+    fn what_a_run_learns_is_told_apart() {
+        let fields = json!({
+            "a": "{{ steps.build.sha }}-{{ port }}", "b": {"c": ["{{ steps.count.n }}"]}, "run": "{{ steps.x.y }}", "d": "{{ stepsize }}",
+        });
+        let found = late(fields.as_object().expect("a table"));
+        let shown: Vec<String> = found.iter().map(|p| format!("{} {}", p.path.join("."), p.name)).collect();
+        assert_eq!(shown, ["a steps.build.sha", "b.c.0 steps.count.n"]);
+        let wrong = json!({"a": "{{ facts.os }}", "b": "{{ group.x }}", "run": "echo {{ steps.build.sha }}"});
+        let want = [
+            "a@0: there is no `facts.os` here (facts stand in `when`; in fields there are variables, host.name, host.user, \
+             host.address, host.vars.NAME)",
+            "b@0: there is no `group.x` here (there are: host.name, host.user, host.address, host.vars.NAME, steps.ID.NAME)",
+            "run@5: shell text takes no placeholders, so `steps.build.sha` cannot stand here (write \"$sha\": variables arrive as \
+             environment variables)",
+        ];
+        assert_eq!(filled(wrong), Err(want.map(str::to_owned).to_vec()));
     }
 }

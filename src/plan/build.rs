@@ -13,9 +13,10 @@ use crate::model::host::Host;
 use crate::model::id::{HostName, StepId, VarName};
 use crate::model::inventory::Inventory;
 use crate::model::outcome::Risk;
+use crate::model::own_vars::own_values;
 use crate::model::plan::{BatchSize, Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, UnitSpec};
 use crate::model::runbook::{Runbook, StepDecl, VarDecl, Vars};
-use crate::model::template::{fill, placeholders};
+use crate::model::template::{Placeholder, fill, late, placeholders};
 use crate::plan::batches::{cut, sort};
 use crate::plan::digest::digest;
 use crate::plan::select::{Selection, selected};
@@ -327,7 +328,13 @@ impl<'r> Units<'r> {
             // a kind may read more of a host than its fields, so the same unit is checked on each that differs
             let context = Context { vars: here, host_vars: &host.vars, section: step.decl.section };
             let fields = stood_in(step.decl, &self.list[index].fields, &self.request.runbook.steps);
-            let found = (kinds.check)(&step.decl.kind, &fields, context);
+            let waiting: Vec<Placeholder> = late(&step.decl.fields);
+            // a value that stands in for another says nothing of it
+            let stands_in = |error: &FieldError| {
+                !error.unknown_key && waiting.iter().any(|placeholder| placeholder.path.first() == error.path.first())
+            };
+            let mut found = (kinds.check)(&step.decl.kind, &fields, context);
+            found.retain(|error| !stands_in(error));
             step.fine = found.is_empty().then(|| (index, here.clone(), host.vars.clone()));
             for error in found {
                 errors.push(field_error(step.decl, host, &error.path, error.message, error.hint));
@@ -344,26 +351,16 @@ fn field_error(decl: &StepDecl, host: &Host, path: &[String], message: String, h
 
 /// The variables of a group of steps taken in by `use`, with their values for this use and host.
 fn own_vars(decl: &StepDecl, host: &Host, vars: &Vars) -> Result<Option<Vars>, PlanError> {
-    let Some(own) = &decl.own_vars else { return Ok(None) };
-    let mut values = Vars::new();
-    for var in own {
-        let name = var.decl.name.as_str();
-        let refuse = |message: String| field_error(decl, host, &["with".to_owned(), name.to_owned()], message, None);
-        let value = match (&var.with, &var.decl.default) {
-            (Some(with), _) => {
-                let map = Map::from_iter([(name.to_owned(), with.clone())]);
-                let names: Vec<&str> = vars.keys().map(String::as_str).collect();
-                let filled = fill(&map, &|name| named(name, host, vars), &names);
-                let mut filled =
-                    filled.map_err(|errors| refuse(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-                filled.remove(name).unwrap_or_default()
-            }
-            (None, Some(default)) => default.clone(),
-            (None, None) => return Err(refuse("has no value".to_owned())),
-        };
-        values.insert(name.to_owned(), var.decl.accept(&value).map_err(refuse)?);
+    if decl.own_vars.is_empty() {
+        return Ok(None);
     }
-    Ok(Some(values))
+    let of_host = |name: &str| named(name, host, &Vars::new());
+    own_values(&decl.own_vars, vars, &of_host).map(Some).map_err(|errors| {
+        let names: Vec<&str> = errors.iter().map(|error| error.name.as_str()).collect();
+        let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let hint = errors.iter().find_map(|error| error.hint.clone());
+        field_error(decl, host, &["with".to_owned(), names.join(", ")], text, hint)
+    })
 }
 
 /// Whether a placeholder is filled in when its step is reached.

@@ -40,6 +40,10 @@ pub struct Pm2App {
     pub unique_id: Option<String>,
     /// When its process started, in milliseconds on the host's clock.
     pub up_since: Option<i64>,
+    /// Where its standard output is written; `/dev/null` where it is thrown away.
+    pub out_log: Option<String>,
+    /// Where its standard error is written.
+    pub err_log: Option<String>,
 }
 
 impl Pm2App {
@@ -143,6 +147,8 @@ fn parse_app(n: usize, entry: &Value) -> Result<Pm2App, Unreadable> {
         port: env.get("PORT").and_then(parse_port),
         unique_id: text(env.get("unique_id")),
         up_since: env.get("pm_uptime").and_then(Value::as_i64),
+        out_log: text(env.get("pm_out_log_path")),
+        err_log: text(env.get("pm_err_log_path")),
     })
 }
 

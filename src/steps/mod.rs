@@ -4,14 +4,17 @@ pub mod capture;
 pub mod command;
 mod confirm;
 pub mod exec;
+mod file;
 mod free_port;
 pub mod http;
 pub mod kill_switch;
+mod log_scan;
 mod pm2;
 mod pm2_daemon;
 mod pm2_look;
 mod port;
 pub mod require;
+mod resources;
 mod rivals;
 mod single_process;
 mod target;
@@ -34,6 +37,9 @@ pub const KINDS: &[&Kind] = &[
     &single_process::KIND,
     &http::KIND,
     &target_health::KIND,
+    &file::KIND,
+    &log_scan::KIND,
+    &resources::KIND,
     &require::KIND,
     &exec::KIND,
     &pm2::KIND,

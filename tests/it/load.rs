@@ -1,5 +1,7 @@
 //! Files in, values or positioned errors out; and plans made from them.
 
+mod language;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,19 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runbook::load::diagnostic::Diagnostics;
+use runbook::load::source::Source;
 use runbook::load::{inventory, runbook as loader, source};
 use runbook::model::fields::{Context, FieldError, Fields};
 use runbook::model::id::HostName;
 use runbook::model::inventory::Inventory;
 use runbook::model::op::Op;
 use runbook::model::outcome::Risk;
-use runbook::model::plan::{BatchSize, Confirmation, Plan, Section};
+use runbook::model::plan::{BatchSize, Confirmation, Plan, Scope, Section};
 use runbook::model::runbook::Runbook;
 use runbook::model::selector::Selector;
 use runbook::model::step::{Evidence, Step, Target, Unreadable, Verdict};
 use runbook::plan::build::{Kinds, PlanError, Request, build};
 use runbook::plan::select::Selection;
-use runbook::steps::{ANYWHERE, Class, Key, Kind, Parsed};
+use runbook::steps::{ANYWHERE, Class, Key, Kind, ON_HOSTS, Parsed};
 use serde_json::{Map, Value, json};
 
 #[derive(Debug)]
@@ -39,10 +42,29 @@ fn done(fields: Fields<'_>, step: Option<()>) -> Parsed {
     fields.finish(step).map(|()| Arc::new(Nothing) as Arc<dyn Step>)
 }
 
+/// A step that waits by its own keys.
+#[derive(Debug)]
+struct Patient(Duration);
+
+impl Step for Patient {
+    fn probes(&self, _target: &Target) -> Vec<Op> {
+        Vec::new()
+    }
+
+    fn judge(&self, _seen: &Evidence<'_>) -> Result<Verdict, Unreadable> {
+        Err(Unreadable::new("never asked"))
+    }
+
+    fn patience(&self) -> Duration {
+        self.0
+    }
+}
+
 fn look(mut fields: Fields<'_>) -> Parsed {
     let port = fields.need_port("port");
     fields.string("app");
-    done(fields, port.map(drop))
+    let stable_for = fields.duration("stable_for").unwrap_or_default();
+    fields.finish(port).map(|_| Arc::new(Patient(stable_for)) as Arc<dyn Step>)
 }
 
 fn act(mut fields: Fields<'_>) -> Parsed {
@@ -57,7 +79,15 @@ fn act(mut fields: Fields<'_>) -> Parsed {
 
 fn run(mut fields: Fields<'_>) -> Parsed {
     let run = fields.need_string("run");
+    fields.string("unless");
+    fields.value("capture");
     done(fields, run.map(drop))
+}
+
+fn ask(mut fields: Fields<'_>) -> Parsed {
+    let text = fields.need_string("ask");
+    fields.bool("each");
+    done(fields, text.map(drop))
 }
 
 const fn key(name: &'static str) -> Key {
@@ -69,10 +99,23 @@ const fn fake(name: &'static str, class: Class, risk: Risk, keys: &'static [Key]
     Kind { name, class, risk, scopes: ANYWHERE, acts_as: true, runs: true, title: "", about: "", verdicts, keys, parse }
 }
 
-static LOOK: Kind = fake("look", Class::Check, Risk::ReadOnly, &[key("port"), key("app")], look);
-static ACT: Kind = fake("act", Class::Action, Risk::Restarts, &[key("app"), key("hard"), key("start")], act);
-static RUN: Kind = fake("run", Class::Action, Risk::Destructive, &[key("run")], run);
-static FAKES: [&Kind; 3] = [&LOOK, &ACT, &RUN];
+static LOOK: Kind = fake("look", Class::Check, Risk::ReadOnly, &[key("port"), key("app"), key("stable_for")], look);
+static ACT: Kind = Kind {
+    scopes: ON_HOSTS,
+    acts_as: false,
+    ..fake("act", Class::Action, Risk::Restarts, &[key("app"), key("hard"), key("start")], act)
+};
+static RUN: Kind = fake("run", Class::Action, Risk::Destructive, &[key("run"), key("unless"), key("capture")], run);
+/// What is run and only looks.
+static REQUIRE: Kind = fake("require", Class::Check, Risk::ReadOnly, &[key("run"), key("capture")], run);
+static CONFIRM: Kind = Kind {
+    scopes: &[Scope::Controller, Scope::EachHost],
+    acts_as: false,
+    ..fake("confirm", Class::Wait, Risk::ReadOnly, &[key("ask"), key("each")], ask)
+};
+/// What this version reads and does not run.
+static LATER: Kind = Kind { runs: false, ..fake("later", Class::Action, Risk::Restarts, &[key("app")], act) };
+static FAKES: [&Kind; 6] = [&LOOK, &ACT, &RUN, &REQUIRE, &CONFIRM, &LATER];
 
 const KINDS: Kinds = Kinds { risk: fake_risk, runs: |_| true, check: fake_check };
 
@@ -100,6 +143,14 @@ fn runbook_of(name: &str, text: &str) -> Result<Runbook, Diagnostics> {
     loader::from_source(&source, &FAKES).0
 }
 
+/// A file that a broken one takes steps from.
+fn beside(path: &Path) -> Result<Source, Diagnostics> {
+    match fs::read(broken().join(path)) {
+        Ok(bytes) => source::decode(path, bytes),
+        Err(_) => source::read(path),
+    }
+}
+
 /// Everything that is told of a file, as on a pipe and as on a terminal.
 fn told(file: &Path) -> String {
     let name = PathBuf::from(file.file_name().expect("a file"));
@@ -110,7 +161,7 @@ fn told(file: &Path) -> String {
             inventory::from_source(&source, None).err().into_iter().collect()
         }
         Ok(source) => {
-            let (runbook, warnings) = loader::from_source(&source, &FAKES);
+            let (runbook, warnings) = loader::from_sources(&source, &FAKES, &beside);
             runbook.err().into_iter().chain([warnings]).collect()
         }
     };
@@ -124,7 +175,7 @@ fn told(file: &Path) -> String {
 #[test]
 fn broken_files_are_told_with_places() {
     let files = source::list(&broken()).expect("the folder");
-    assert_eq!(files.len(), 17);
+    assert_eq!(files.len(), 20);
     for file in files {
         let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
         insta::with_settings!({prepend_module_to_snapshot => false, omit_expression => true}, {

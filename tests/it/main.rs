@@ -5,6 +5,7 @@
 mod architecture;
 mod bad_input;
 mod cases;
+mod checks;
 mod engine;
 mod exec;
 mod exit_codes;

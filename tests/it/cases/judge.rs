@@ -32,12 +32,12 @@ pub(super) fn judge(case: &Case, root: &Path) -> Result<Got, String> {
     }
     let step = parse(case)?;
     let target = target(&case.facts);
-    let probes = step.probes(&target);
-    if let Some(op) = probes.iter().find(|op| op.mutates()) {
-        return Err(format!("a probe changes something: {}", op.label()));
-    }
     let mut looks = Vec::new();
     for (index, look) in case.look.iter().enumerate() {
+        let probes = if looks.is_empty() { step.probes(&target) } else { step.probes_again(&target, &looks) };
+        if let Some(op) = probes.iter().find(|op| op.mutates()) {
+            return Err(format!("a probe changes something: {}", op.label()));
+        }
         let answers = matches!(look.replies.as_slice(), [reply] if reply.to == "answer");
         if answers {
             asked(&*step, &target, &looks)?;

@@ -1,0 +1,133 @@
+//! The `when` of a step: it reads, names what there is, and compares what can be compared.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::load::diagnostic::Diagnostic;
+use crate::load::step::Read;
+use crate::model::fields::nearest;
+use crate::model::outcome::Outcome;
+use crate::model::plan::Section;
+use crate::model::runbook::VarDecl;
+use crate::model::when::{Lookup, Name, When};
+
+/// A message and what to write instead.
+type Wrong = (String, Option<String>);
+
+/// Checks the condition of the step at `at`.
+pub(super) fn check(steps: &[Read<'_>], at: usize, found: &mut Vec<Diagnostic>) {
+    let step = &steps[at];
+    let Some(text) = &step.decl.when else { return };
+    let Some(node) = step.node.entries().and_then(|list| list.iter().find(|e| e.key == "when")).map(|e| &e.node) else {
+        return;
+    };
+    let place = |part: &Range<usize>| step.frame.source.inside(node, part);
+    let when = match When::parse(text) {
+        Ok(when) => when,
+        Err(error) => {
+            found.push(Diagnostic::error("E311", error.message).at(place(&error.at), ""));
+            return;
+        }
+    };
+    let before = found.len();
+    for name in when.names() {
+        if let Err((message, help)) = resolve(name, steps, at, &step.frame.vars) {
+            found.push(Diagnostic::error("E312", message).at(place(&name.at), "").help_if(help));
+        }
+    }
+    for (name, value, part) in when.compared() {
+        if let Some((message, help)) = wrong_word(name, value, steps) {
+            found.push(Diagnostic::error("E313", message).at(place(&part), "").help(help));
+        }
+    }
+    if found.len() == before
+        && let Err(error) = when.judge(&|name| by_default(name, &step.frame.vars, &steps[..at]))
+    {
+        found.push(Diagnostic::error("E311", error.message).at(place(&error.at), ""));
+    }
+}
+
+/// Whether a name of a condition stands for something.
+fn resolve(name: &Name, steps: &[Read<'_>], at: usize, vars: &[VarDecl]) -> Result<(), Wrong> {
+    let parts: Vec<&str> = name.parts.iter().map(String::as_str).collect();
+    let unknown = || format!("there is no `{name}`");
+    let one_of = |words: &str| Some(format!("there is: {words}"));
+    match parts.as_slice() {
+        ["host", "name" | "tags" | "groups"] | ["host", "vars", _] | ["facts", "os" | "arch" | "user"] => Ok(()),
+        ["host", ..] => Err((unknown(), one_of("host.name, host.tags, host.groups, host.vars.NAME"))),
+        ["facts", ..] => Err((unknown(), one_of("facts.os, facts.arch, facts.user"))),
+        ["steps", id, _] => earlier(id, steps, at),
+        ["steps", ..] => Err((unknown(), one_of("steps.ID.outcome, steps.ID.verdict, steps.ID.NAME"))),
+        [var] if vars.iter().any(|v| v.name.as_str() == *var) => Ok(()),
+        _ => {
+            let near = nearest(&name.to_string(), vars.iter().map(|v| v.name.as_str()));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "texts stand in quotes; names are variables, host.*, facts.* and steps.*".to_owned(),
+            };
+            Err((unknown(), Some(help)))
+        }
+    }
+}
+
+/// Whether a step may be named at `at`: pre-checks and steps may that stand before it.
+fn earlier(id: &str, steps: &[Read<'_>], at: usize) -> Result<(), Wrong> {
+    let named = |step: &Read<'_>| matches!(step.decl.section, Section::Precheck | Section::Step);
+    match steps.iter().position(|step| step.decl.id.as_str() == id) {
+        Some(found) if found < at && named(&steps[found]) => Ok(()),
+        Some(found) if found < at => Err((format!("a condition cannot name `{id}`: it is a [[verify]]"), None)),
+        Some(found) if found == at => Err((format!("the condition of `{id}` names itself"), None)),
+        Some(_) => {
+            Err((format!("the step `{id}` comes later"), Some("a condition names earlier steps and pre-checks".to_owned())))
+        }
+        None => {
+            let ids = steps[..at].iter().filter(|s| named(s)).map(|s| s.decl.id.as_str());
+            let near = nearest(id, ids).map(|near| format!("did you mean `{near}`?"));
+            Err((format!("there is no step `{}` before this one", id.escape_debug()), near))
+        }
+    }
+}
+
+/// A word that the named step never says: such a condition would be silently false for ever.
+fn wrong_word(name: &Name, value: &Value, steps: &[Read<'_>]) -> Option<(String, String)> {
+    let [first, id, what] = name.parts.as_slice() else { return None };
+    if first != "steps" {
+        return None;
+    }
+    let word = value.as_str()?;
+    let words: Vec<&str> = match what.as_str() {
+        "outcome" => Outcome::ALL.iter().map(|outcome| outcome.word()).collect(),
+        "verdict" => {
+            let step = steps.iter().find(|step| step.decl.id.as_str() == id)?;
+            step.kind?.verdicts.iter().map(|(word, _)| *word).collect()
+        }
+        _ => return None,
+    };
+    if words.contains(&word) {
+        return None;
+    }
+    let help = match nearest(word, words.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("one of: {}", words.join(", ")),
+    };
+    Some((format!("`{name}` is never `{}`", word.escape_debug()), help))
+}
+
+/// What is known of a name before any host is: the types of the variables and of what steps capture.
+fn by_default(name: &[&str], vars: &[VarDecl], before: &[Read<'_>]) -> Lookup {
+    match name {
+        ["host", "name"] => Lookup::Value(Value::from("host")),
+        ["host", "tags" | "groups"] => Lookup::Value(Value::Array(Vec::new())),
+        ["steps", id, what] => {
+            let step = before.iter().find(|step| step.decl.id.as_str() == *id);
+            let captured = step.and_then(|step| step.captures.iter().find(|captured| captured.name == *what));
+            captured.map_or(Lookup::NotKnown, |captured| Lookup::Value(captured.stand_in.clone()))
+        }
+        [var] => match vars.iter().find(|v| v.name.as_str() == *var) {
+            Some(var) => Lookup::Value(var.default.clone().unwrap_or_else(|| var.stand_in())),
+            None => Lookup::Absent,
+        },
+        _ => Lookup::NotKnown,
+    }
+}

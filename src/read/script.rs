@@ -1,0 +1,57 @@
+//! What a script of this program printed, or why it cannot be taken for an answer.
+
+use crate::model::op::{Exit, Reply};
+use crate::model::step::Unreadable;
+use crate::read::answer::line;
+
+/// Everything the script printed, if it came to its end. `what` names it in words: `the look at the log files`.
+pub fn output(reply: &Reply, what: &str) -> Result<Vec<u8>, Unreadable> {
+    let Reply::Shell(shell) = reply else { return Err(Unreadable::new(format!("{what} was answered by something else"))) };
+    match &shell.exit {
+        Exit::Code { code: 0 } => {}
+        Exit::Code { code } => {
+            let said = line(&String::from_utf8_lossy(&shell.stderr.head), 120);
+            let colon = if said.is_empty() { "" } else { ": " };
+            return Err(Unreadable::new(format!("{what} ended with status {code}{colon}{said}")));
+        }
+        Exit::Signal { name } => return Err(Unreadable::new(format!("{what} was ended by SIG{}", line(name, 20)))),
+        Exit::TimedOut => {
+            let hint = "a file system that does not answer, such as a lost NFS mount, holds it up";
+            return Err(Unreadable::new(format!("{what} took too long and was ended")).hint(hint));
+        }
+        Exit::Unknown { why } | Exit::NotStarted { why } => {
+            return Err(Unreadable::new(format!("{what} has no end ({})", line(why, 80))));
+        }
+    }
+    if shell.stdout.is_cut() {
+        return Err(Unreadable::new(format!("{what} is too long to be read: {} bytes", shell.stdout.total)));
+    }
+    // a long output is kept in two pieces even where nothing between them is missing
+    Ok([shell.stdout.head.as_slice(), shell.stdout.tail.as_slice()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::output;
+    use crate::model::op::{Captured, Exit, Reply, ShellReply};
+
+    fn reply(exit: Exit, stdout: Captured) -> Reply {
+        Reply::Shell(ShellReply { exit, stdout, stderr: Captured::whole("no\nspace"), took: Duration::ZERO })
+    }
+
+    #[test]
+    fn only_a_whole_output_of_a_script_that_ended_well_is_one() {
+        let two = Captured { head: b"ab".to_vec(), tail: b"cd".to_vec(), total: 4 };
+        assert_eq!(output(&reply(Exit::Code { code: 0 }, two.clone()), "the look"), Ok(b"abcd".to_vec()));
+        let told = |exit, stdout| output(&reply(exit, stdout), "the look").expect_err("no output").what;
+        assert_eq!(
+            told(Exit::Code { code: 0 }, Captured { total: 5, ..two.clone() }),
+            "the look is too long to be read: 5 bytes"
+        );
+        assert_eq!(told(Exit::Code { code: 2 }, two.clone()), "the look ended with status 2: no space");
+        assert_eq!(told(Exit::Signal { name: "KILL".to_owned() }, two.clone()), "the look was ended by SIGKILL");
+        assert_eq!(told(Exit::TimedOut, two), "the look took too long and was ended");
+    }
+}
