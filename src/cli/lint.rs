@@ -61,7 +61,7 @@ fn found(list: &Diagnostics) -> impl Iterator<Item = Found> {
         Found {
             code: one.code,
             severity: one.severity.word(),
-            file: list.path.clone(),
+            file: list.file(one).to_owned(),
             line: from.map(|place| place.line),
             col: from.map(|place| place.column),
             end_line: to.map(|place| place.line),
