@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{close, demo, exec, history, hosts, journal, lab, lint, list, note, run, steps, timeline};
+use crate::cli::{
+    close, completions, demo, exec, history, hosts, journal, lab, lint, list, note, run, schema, show, steps, timeline,
+};
 
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
@@ -19,19 +21,27 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The inventory where none is named.
+pub const INVENTORY: &str = "inventory.toml";
+/// The runbooks' directory where none is named.
+pub const RUNBOOKS: &str = "runbooks";
+
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The inventory
-    #[arg(short, long, global = true, env = "RUNBOOK_INVENTORY", value_name = "FILE", default_value = "inventory.toml")]
+    #[arg(short, long, global = true, env = "RUNBOOK_INVENTORY", value_name = "FILE", default_value = INVENTORY)]
     pub inventory: PathBuf,
     /// Where runbooks are looked for
-    #[arg(long, global = true, env = "RUNBOOK_RUNBOOKS", value_name = "DIR", default_value = "runbooks")]
+    #[arg(long, global = true, env = "RUNBOOK_RUNBOOKS", value_name = "DIR", default_value = RUNBOOKS)]
     pub runbooks: PathBuf,
     /// Where the journal is kept [default: ${XDG_STATE_HOME:-~/.local/state}/runbook]
     #[arg(long, global = true, env = "RUNBOOK_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// How results are told
+    #[arg(short, long, global = true, value_name = "FORM", default_value = "human")]
+    pub output: Form,
     /// How progress is shown
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub progress: Progress,
@@ -41,6 +51,17 @@ pub struct Global {
     /// More detail; twice for output
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// How results are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// In words.
+    Human,
+    /// One JSON object a line, and nothing else on standard output; `runbook schema` has its form.
+    Json,
+    /// Only what went wrong, or bare names, one a line.
+    Quiet,
 }
 
 /// How progress is shown.
@@ -86,10 +107,16 @@ pub enum Command {
     Hosts(hosts::Args),
     /// List the runs
     History(history::Args),
+    /// Explain a runbook, or show a run, a host of it, a step on a host
+    Show(show::Args),
     /// Tell a run's timeline
     Timeline(timeline::Args),
     /// The reference of the kinds of steps
     Steps(steps::Args),
+    /// The JSON Schema of what is printed for programs
+    Schema(schema::Args),
+    /// What a shell needs to complete arguments
+    Completions(completions::Args),
     /// Add a note to a run's timeline
     Note(note::Args),
     /// Check the record

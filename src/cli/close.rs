@@ -1,16 +1,17 @@
 //! `runbook close RUN`: closes what a run left open.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::open;
+use crate::cli::output::print;
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::close::{LeftOpen, close_all};
 use crate::model::host::Host;
-use crate::report::paint::Paint;
 use crate::state::run::RunState;
 
 /// Arguments of `runbook close`.
@@ -28,7 +29,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let log = journal.writer(&run).map_err(open::failed)?;
     let state = RunState::replay(&journal.events(&run).map_err(open::failed)?);
     if state.open().is_empty() {
-        println!("nothing is open in run {run}");
+        say(settings, &format!("nothing is open in run {run}\n"))?;
         return Ok(0);
     }
     let plan = journal.plan(&run).map_err(open::failed)?;
@@ -38,9 +39,22 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let runtime = runtime()?;
     let state = runtime.block_on(close_all(left)).ok_or_else(|| Failure::new(70, "a part of this program failed"))?;
     if state.open().is_empty() {
-        println!("nothing is open in run {run} any more");
+        say(settings, &format!("nothing is open in run {run} any more\n"))?;
         return Ok(0);
     }
-    open::tell(&state, &run, &mut io::stderr(), Paint { color: settings.color });
+    open::tell(&state, &run, settings, &mut io::stderr());
     Ok(7)
+}
+
+/// Standard output is for events alone where a program reads it.
+fn say(settings: &Settings, line: &str) -> Result<(), Failure> {
+    match settings.output {
+        Form::Human => print(line),
+        Form::Json => {
+            // a closed standard error is no failure of the close
+            let _ = io::stderr().write_all(line.as_bytes());
+            Ok(())
+        }
+        Form::Quiet => Ok(()),
+    }
 }

@@ -64,9 +64,7 @@ fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> 
     lab.up(args)?;
     say("2/6 the incident: a second PM2 app fights for port 3000 on every host");
     lab.run(&["fault", INCIDENT])?;
-    let mut settings = settings.clone();
-    settings.inventory = args.dir.join("inventory.toml");
-    settings.state_dir = args.dir.join("state");
+    let settings = settings.of_fleet(args.dir.join("inventory.toml"), args.dir.join("state"));
     say(&format!("3/6 preview: runbook run {INCIDENT} --hosts all --dry-run"));
     let looked = run::execute(&job(true, args.hosts), &settings)?;
     if looked.code != 0 {

@@ -3,8 +3,14 @@
 use std::fmt;
 use std::io::Write;
 
-/// A command that could not do its job. What happened on hosts is no failure but data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A command that could not do its job. What happened on hosts is no failure but data. With `--output json` it is also an
+/// object on standard output: the only line, or the last one after the events of a run that could not be recorded to its
+/// end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "type", rename = "error")]
 pub struct Failure {
     /// The exit code.
     pub code: u8,

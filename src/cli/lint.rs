@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
-use crate::cli::output::{counted, print};
+use crate::cli::output::{counted, json, print};
 use crate::cli::settings::Settings;
 use crate::load::diagnostic::{Diagnostics, Severity};
 use crate::load::{inventory, runbook, source};
@@ -27,6 +31,47 @@ enum Deny {
     Warnings,
 }
 
+/// A line of `runbook lint --output json`: something wrong with a file.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Found {
+    /// A stable code, such as `E201`.
+    pub code: &'static str,
+    /// `error`: the file cannot be used; `warning`: it can, but it should not be as it is.
+    pub severity: &'static str,
+    /// The file.
+    pub file: PathBuf,
+    /// From 1; none: the file as a whole.
+    pub line: Option<usize>,
+    /// From 1, in characters.
+    pub col: Option<usize>,
+    /// The line of the first character after it.
+    pub end_line: Option<usize>,
+    /// The column of the first character after it.
+    pub end_col: Option<usize>,
+    /// One line.
+    pub message: String,
+    /// What to write instead.
+    pub help: Vec<String>,
+}
+
+fn found(list: &Diagnostics) -> impl Iterator<Item = Found> {
+    list.list.iter().map(|one| {
+        let (from, to) =
+            (one.span.as_ref().map(|span| list.place(span.start)), one.span.as_ref().map(|span| list.place(span.end)));
+        Found {
+            code: one.code,
+            severity: one.severity.word(),
+            file: list.file(one).to_owned(),
+            line: from.map(|place| place.line),
+            col: from.map(|place| place.column),
+            end_line: to.map(|place| place.line),
+            end_col: to.map(|place| place.column),
+            message: one.message.clone(),
+            help: one.help.clone(),
+        }
+    })
+}
+
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let files = if args.files.is_empty() { all(settings)? } else { args.files.clone() };
@@ -40,13 +85,20 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         errors += more_errors;
         warnings += more_warnings;
         for list in lists {
+            if settings.output == Form::Json {
+                found(&list).try_for_each(|one| json(&one))?;
+                continue;
+            }
+            if settings.output == Form::Quiet && list.count(Severity::Error) == 0 {
+                continue;
+            }
             print(&if settings.stdout_terminal { list.drawn(settings.color) } else { list.lines() })?;
         }
     }
     let fine = files.len() - bad - shaky;
     let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     // a summary on the pipe would be one more line to match
-    if settings.stdout_terminal {
+    if settings.stdout_terminal && settings.output == Form::Human {
         let files = counted(files.len(), "file");
         print(&format!("{files}: {fine} ok, {shaky} with warnings, {bad} with errors ({found})\n"))?;
     }

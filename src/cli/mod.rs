@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod close;
+pub mod completions;
 pub mod demo;
 pub mod exec;
 pub mod failure;
@@ -21,13 +22,15 @@ pub mod output;
 pub mod probe;
 pub mod run;
 pub mod runs;
+pub mod schema;
 pub mod settings;
+pub mod show;
 pub mod steps;
 pub mod timeline;
 
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::{Cli, Command, Form};
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 
@@ -36,19 +39,59 @@ pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let code = if error.use_stderr() { 2 } else { 0 };
             // a closed pipe (`--help | head`) is no failure of ours
             let _ = error.print();
-            return code;
+            if !error.use_stderr() {
+                return 0;
+            }
+            if asks_for_json(std::env::args()) {
+                told_in_json(&usage(&error));
+            }
+            return 2;
         }
     };
+    let form = cli.global.output;
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
             failure.print();
+            if form == Form::Json {
+                told_in_json(&failure);
+            }
             failure.code
         }
     }
+}
+
+/// A program that reads standard output must find there why there is nothing else.
+fn told_in_json(failure: &Failure) {
+    // that it cannot be written is no second failure
+    let _ = output::json(failure);
+}
+
+/// What is wrong with the arguments, without their usage.
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("the arguments cannot be understood");
+    let failure = Failure::invalid(first.strip_prefix("error: ").unwrap_or(first));
+    lines.fold(failure, |failure, line| match line.strip_prefix("tip: ") {
+        Some(tip) => failure.hint(tip),
+        None => failure.detail(line),
+    })
+}
+
+/// Whether arguments that cannot be understood as a whole ask for JSON all the same.
+fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
+    let mut before = String::new();
+    for arg in args.take_while(|arg| arg != "--") {
+        let whole = matches!(arg.as_str(), "--output=json" | "-ojson" | "-o=json");
+        if whole || (arg == "json" && matches!(before.as_str(), "--output" | "-o")) {
+            return true;
+        }
+        before = arg;
+    }
+    false
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
@@ -59,12 +102,18 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::LabInit { .. } => return lab::init(),
         _ => {}
     }
+    match &cli.command {
+        Command::Schema(args) => return schema::run(args),
+        Command::Completions(args) => return completions::run(args),
+        _ => {}
+    }
     let settings = Settings::new(&cli.global)?;
     if matches!(cli.command, Command::Run(_) | Command::Close(_) | Command::Exec(_)) {
         logging::start(&settings);
     }
     // `run` and `history` say it themselves; a timeline shows it in its place
-    let reminds = matches!(cli.command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Lint(_));
+    let reminds =
+        matches!(cli.command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Show(_) | Command::Lint(_));
     if reminds {
         open::remind(&settings);
     }
@@ -77,12 +126,45 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Lint(args) => lint::run(&args, &settings),
         Command::Hosts(args) => hosts::run(&args, &settings),
         Command::History(args) => history::run(&args, &settings),
+        Command::Show(args) => show::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
         Command::Steps(args) => steps::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
         Command::Note(args) => note::run(&args, &settings),
         Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
         #[cfg(target_os = "linux")]
         Command::LabSupervisor { .. } | Command::LabInit { .. } => Err(Failure::new(70, "dispatched above")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{asks_for_json, usage};
+    use crate::cli::args::Cli;
+
+    fn words(line: &str) -> impl Iterator<Item = String> {
+        line.split(' ').map(str::to_owned).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_arguments_are_told_as_json_where_json_is_asked_for() {
+        for line in ["runbook run x -o json", "runbook --output json run", "runbook run --output=json", "runbook -ojson x"] {
+            assert!(asks_for_json(words(line)), "{line}");
+        }
+        for line in ["runbook run json", "runbook run -o human json", "runbook exec all -- x -o json"] {
+            assert!(!asks_for_json(words(line)), "{line}");
+        }
+        let failure = usage(&Cli::try_parse_from(["runbook", "timelin"]).expect_err("no such command"));
+        assert_eq!((failure.code, failure.message.as_str()), (2, "unrecognized subcommand 'timelin'"));
+        assert_eq!(failure.hints, ["a similar subcommand exists: 'timeline'"]);
     }
 }

@@ -4,9 +4,11 @@ use std::env;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::history::print;
 use crate::cli::open;
+use crate::cli::output;
 use crate::cli::settings::Settings;
 use crate::model::event::EventKind;
 use crate::model::time::Timestamp;
@@ -40,8 +42,15 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let at = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
     let kind = EventKind::Note { by: who(), text };
     let events = journal.append_after(&run, at, vec![kind]).map_err(open::failed)?;
-    let seq = events.first().map_or(0, |event| event.seq);
-    print(io::stdout().lock(), format!("noted as event {seq} of run {run}\n").as_bytes());
+    match settings.output {
+        // the event as it was recorded
+        Form::Json => events.iter().try_for_each(output::json)?,
+        Form::Quiet => {}
+        Form::Human => {
+            let seq = events.first().map_or(0, |event| event.seq);
+            print(io::stdout().lock(), format!("noted as event {seq} of run {run}\n").as_bytes());
+        }
+    }
     Ok(0)
 }
 

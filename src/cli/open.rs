@@ -40,7 +40,8 @@ pub fn failed(error: JournalError) -> Failure {
 }
 
 /// Names everything that earlier runs have left open, with the command that closes it.
-pub fn warn_open(journal: &Journal, to: &mut dyn Write, paint: Paint) -> Result<(), Failure> {
+pub fn warn_open(journal: &Journal, settings: &Settings, to: &mut dyn Write) -> Result<(), Failure> {
+    let paint = Paint { color: settings.color };
     let open = journal.open_obligations().map_err(failed)?;
     let tell = |to: &mut dyn Write| -> io::Result<()> {
         for left in &open {
@@ -58,7 +59,7 @@ pub fn warn_open(journal: &Journal, to: &mut dyn Write, paint: Paint) -> Result<
             if more > 0 {
                 paint.under(to, &format!("and {more} more"))?;
             }
-            paint.under(to, &format!("close it: runbook close {}", left.run))?;
+            paint.under(to, &closes(settings, &left.run))?;
         }
         Ok(())
     };
@@ -74,20 +75,25 @@ pub fn remind(settings: &Settings) {
         && let Ok(journal) = journal(settings)
     {
         // a reminder that cannot be had is no reason not to work
-        let _ = warn_open(&journal, &mut io::stderr(), Paint { color: settings.color });
+        let _ = warn_open(&journal, settings, &mut io::stderr());
     }
 }
 
 /// Names everything that one run has left open, with the command that closes it.
-pub fn tell(state: &RunState, run: &RunId, to: &mut dyn Write, paint: Paint) {
+pub fn tell(state: &RunState, run: &RunId, settings: &Settings, to: &mut dyn Write) {
+    let paint = Paint { color: settings.color };
     let open = state.open();
     if open.is_empty() {
         return;
     }
     let written = paint.line(to, "LEFT OPEN", Tone::Warn, &format!("by run {run}")).and_then(|()| {
         open.iter().take(ITEMS).try_for_each(|item| paint.under(to, &end::open_item(item)))?;
-        paint.under(to, &format!("close it: runbook close {run}"))
+        paint.under(to, &closes(settings, run))
     });
     // nobody is left to tell where standard error is closed
     let _ = written;
+}
+
+fn closes(settings: &Settings, run: &RunId) -> String {
+    format!("close it: {}", settings.flags.of_record(&format!("runbook close {run}")))
 }

@@ -74,6 +74,35 @@ impl Reporter for Prompter {
     }
 }
 
+/// A reporter that is told of a run until its confirmation is answered.
+#[derive(Debug)]
+pub struct UntilAnswered<R> {
+    to: R,
+    answered: bool,
+}
+
+impl<R: Reporter> UntilAnswered<R> {
+    /// Tells `to`.
+    pub fn new(to: R) -> Self {
+        Self { to, answered: false }
+    }
+}
+
+impl<R: Reporter> Reporter for UntilAnswered<R> {
+    fn on(&mut self, event: &Event) -> io::Result<()> {
+        // a batch starts unasked where nothing would be changed
+        let answers = matches!(
+            event.kind,
+            EventKind::ConfirmGiven { .. }
+                | EventKind::ConfirmDeclined { .. }
+                | EventKind::BatchStarted { .. }
+                | EventKind::RunFinished { .. }
+        );
+        self.answered |= answers;
+        if self.answered { Ok(()) } else { self.to.on(event) }
+    }
+}
+
 /// Hands an order to the engine.
 pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
     // the engine may have ended meanwhile; then nobody needs the answer

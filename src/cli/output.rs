@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
+use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::failure::Failure;
@@ -16,6 +17,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a result for a program: one line of JSON.
+pub fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut line = serde_json::to_string(value)
+        .map_err(|error| Failure::new(70, format!("the result cannot be written as JSON: {error}")))?;
+    line.push('\n');
+    print(&line)
 }
 
 /// A table: aligned, or with tabs.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Chosen};
 use crate::cli::note::who;
@@ -31,11 +33,29 @@ use crate::plan::select::Selection;
 use crate::report::end;
 use crate::report::paint::Paint;
 use crate::state::run::RunState;
-use crate::state::summary::conclude;
+use crate::state::summary::{Flags, conclude, quoted};
+
+/// The exit codes of the contract, for the long help.
+const EXIT_CODES: &str = "\
+Exit codes; when several are true the first of 70, 7, 8, 9, 4, 1, 3, 6, 5, 0 wins, and --output json tells all:
+  0    ok           every host is ok and nothing is left open; a dry run done
+  1    failed       at least one host failed or was rolled back; outcomes known
+  2    invalid      usage, file, selection or confirmation; nothing was contacted
+  3    unreachable  no host failed, but some could not be reached
+  4    aborted      declined or stopped; ended in order
+  5    pending      with --dry-run --detailed-exitcode: there are changes to make
+  6    refused      a guard said no
+  7    left open    something is open or could not be undone: somebody must act
+  8    unknown      at least one outcome is unknown
+  9    record lost  the journal cannot be written or trusted
+  70   internal     a bug
+  130  killed       by a third Ctrl-C; 143 by a third SIGTERM";
 
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(after_long_help = fleet::SELECTORS)]
+#[command(after_long_help = format!("{EXIT_CODES}
+
+{}", fleet::SELECTORS))]
 pub struct Args {
     /// The runbook: the name of a file in the runbooks directory, without .toml
     pub name: String,
@@ -143,7 +163,7 @@ pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
     let plan = plan(args, settings)?;
     let consent = consent(args, settings, &plan)?;
     let journal = open::journal(settings)?;
-    open::warn_open(&journal, &mut io::stderr(), Paint { color: settings.color })?;
+    open::warn_open(&journal, settings, &mut io::stderr())?;
     let (run, log) = record(&journal, &plan)?;
     let runtime = runtime()?;
     let ran = runtime.block_on(drive(Job { args, settings, plan, consent, journal: &journal, run, log }));
@@ -173,7 +193,7 @@ fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
     let Chosen { inventory, names: hosts, selector } = fleet::chosen(settings, choice)?;
     if let Some(expected) = args.expect_hosts.filter(|n| *n != hosts.len()) {
         return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len()))
-            .hint(format!("runbook hosts '{selector}'")));
+            .hint(settings.flags.of_run(&format!("runbook hosts {}", quoted(&selector)))));
     }
     let path = loader::find(&settings.runbooks, &args.name).map_err(|missing| {
         let failure = Failure::invalid(missing.message);
@@ -227,8 +247,13 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     if let Some(given) = &args.confirm {
         let wanted = format!("{} {n}", plan.runbook.name);
         if *given != wanted {
-            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", given.escape_debug()))
-                .hint(format!("runbook run {} --hosts '{}' --dry-run", plan.runbook.name, plan.selector)));
+            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", given.escape_debug())).hint(
+                again(args, settings).of_run(&format!(
+                    "runbook run {} --hosts {} --dry-run",
+                    plan.runbook.name,
+                    quoted(&plan.selector)
+                )),
+            ));
         }
         return Ok(Consent::Flag);
     }
@@ -273,6 +298,9 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     }
     let can_ask = settings.can_ask && !args.no_input;
     let asking = Asking { approved: approved(args, &plan)?, by: by.clone(), can_ask };
+    if consent == Consent::Ask {
+        reporters.extend(settings.asking());
+    }
     if can_ask {
         reporters.push(Box::new(Prompter::new(by.clone(), consent == Consent::Ask, to.clone())));
     }
@@ -292,6 +320,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         world: Arc::new(world),
         log,
         control,
+        flags: again(args, settings),
         reporters,
     };
     let ended = tokio::select! {
@@ -306,21 +335,48 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         }
         Err(error @ EngineError::Log(_)) => {
             let recorded = journal.events(&run).map(|events| RunState::replay(&events)).unwrap_or_default();
-            open::tell(&recorded, &run, &mut io::stderr(), Paint { color: settings.color });
-            let code = conclude(&recorded, &[EndState::RecordLost]).exit_code;
+            open::tell(&recorded, &run, settings, &mut io::stderr());
+            let code = conclude(&recorded, &[EndState::RecordLost], &settings.flags).exit_code;
             Err(Failure::new(code, error.to_string())
                 .detail("nothing new was started after that; the hosts are as the journal last says")
-                .hint(format!("runbook timeline {run}")))
+                .hint(settings.flags.of_record(&format!("runbook timeline {run}"))))
         }
-        Err(error) => Err(Failure::new(70, error.to_string()).hint(format!("runbook timeline {run}"))),
+        Err(error) => {
+            let timeline = settings.flags.of_record(&format!("runbook timeline {run}"));
+            Err(Failure::new(70, error.to_string()).hint(timeline))
+        }
     }
+}
+
+/// What a further run needs to be given to be the same but for its hosts.
+fn again(args: &Args, settings: &Settings) -> Flags {
+    let mut flags = settings.flags.clone();
+    let mut say =
+        |flag: &str, value: Option<String>| flags.run.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+    let listed = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
+    for set in &args.set {
+        say("--set", Some(set.clone()));
+    }
+    say("--only", listed(&args.only));
+    say("--skip", listed(&args.skip));
+    say("--start-at", args.start_at.clone());
+    say("--batch", listed(&args.batch));
+    say("--max-fail", args.max_fail.map(|size| size.to_string()));
+    say("--on-fail", args.on_fail.and_then(|word| Some(word.to_possible_value()?.get_name().to_owned())));
+    say("--ticket", args.ticket.clone());
+    flags
 }
 
 /// The length and head of the record, to be noted elsewhere.
 fn tell_head(journal: &Journal, settings: &Settings, run: &RunId) {
     if let Ok(Some((events, head))) = journal.head(run) {
+        let paint = Paint { color: settings.color };
         // a closed output is no failure of the run
-        let _ = end::record(&mut io::stdout(), Paint { color: settings.color }, events, &head);
+        let _ = match settings.output {
+            Form::Human => end::record(&mut io::stdout(), paint, events, &head),
+            Form::Json => end::record(&mut io::stderr(), Paint { color: false }, events, &head),
+            Form::Quiet => Ok(()),
+        };
     }
 }
 
@@ -333,6 +389,6 @@ fn left(journal: &Journal, settings: &Settings, run: RunId, code: u8) -> Result<
             let _ = writeln!(err, "     running {host} {step}");
         }
     }
-    open::tell(&state, &run, &mut err, Paint { color: settings.color });
+    open::tell(&state, &run, settings, &mut err);
     Ok(Ran { run, code, state: None })
 }

@@ -3,17 +3,21 @@
 use std::io;
 
 use clap::ValueEnum;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::history::print;
 use crate::cli::open;
 use crate::cli::settings::Settings;
-use crate::model::id::HostName;
+use crate::model::event::OpenItem;
+use crate::model::id::{HostName, RunId};
+use crate::model::plan::RunbookRef;
 use crate::report::paint::Paint;
 use crate::report::{markdown, timeline as telling};
 use crate::state::run::RunState;
-use crate::state::timeline::timeline;
+use crate::state::timeline::{Timeline, timeline};
 
 /// Arguments of `runbook timeline`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +42,29 @@ pub enum Export {
     Json,
 }
 
+/// What `runbook timeline --output json` prints: the story of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Document {
+    /// The run.
+    pub run: RunId,
+    /// Which runbook; none where the run was not planned to its end.
+    pub runbook: Option<RunbookRef>,
+    /// The selector as typed.
+    pub selector: String,
+    /// Who started it.
+    pub by: String,
+    /// The ticket, where given.
+    pub ticket: Option<String>,
+    /// The story.
+    pub timeline: Timeline,
+    /// What is open now.
+    pub open: Vec<OpenItem>,
+    /// How many events are recorded.
+    pub events: Option<u64>,
+    /// The hash of the last one, in hex.
+    pub head: Option<String>,
+}
+
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let journal = open::journal(settings)?;
@@ -57,7 +84,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let mut told = timeline(&events);
     let head = journal.head(&run).map_err(open::failed)?;
     let mut out = Vec::new();
-    let written = match args.export {
+    let as_json = (settings.output == Form::Json).then_some(Export::Json);
+    let written = match args.export.or(as_json) {
         None => telling::render(&mut out, Paint { color: settings.color }, &state, &told, host.as_ref()),
         Some(export) => {
             if host.is_some() {
@@ -68,17 +96,17 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
                 Export::Md => markdown::render(&mut out, &state, &told, head.as_ref()),
                 Export::Json => {
                     let (events, head) = head.unzip();
-                    let document = json!({
-                        "run": run,
-                        "runbook": state.runbook,
-                        "selector": state.selector,
-                        "by": state.by,
-                        "ticket": state.ticket,
-                        "timeline": told,
-                        "open": state.open(),
-                        "events": events,
-                        "head": head,
-                    });
+                    let document = Document {
+                        run,
+                        runbook: state.runbook.clone(),
+                        selector: state.selector.clone(),
+                        by: state.by.clone(),
+                        ticket: state.ticket.clone(),
+                        timeline: told,
+                        open: state.open(),
+                        events,
+                        head,
+                    };
                     serde_json::to_writer_pretty(&mut out, &document).map_err(io::Error::from).map(|()| out.push(b'\n'))
                 }
             }

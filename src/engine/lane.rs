@@ -30,6 +30,7 @@ use crate::model::step::{ClosePolicy, Note, Obligation};
 use crate::model::template::fill;
 use crate::model::time::Timestamp;
 use crate::model::when::Truth;
+use crate::state::summary::keyed;
 use crate::steps::Class;
 
 /// A pre-check's answer is good for this long.
@@ -270,6 +271,7 @@ impl<W: World> Lane<W> {
 
     async fn tell_end(&mut self, ctx: &RunContext<W>, unit: &Unit, attempt: u32, end: &UnitEnd) -> Result<(), LogError> {
         let begun = self.begun.unwrap_or_else(|| ctx.world.now());
+        let finding = end.finding.clone().map(|finding| keyed(finding, Some(&unit.spec.step), &self.host.name));
         let finished = EventKind::StepFinished {
             host: self.host.name.clone(),
             step: unit.spec.step.clone(),
@@ -278,7 +280,7 @@ impl<W: World> Lane<W> {
             changed: end.changed,
             exit_code: end.exit_code,
             note: end.note.clone(),
-            finding: end.finding.clone(),
+            finding,
             effects: end.effects.clone(),
             duration_ms: u64::try_from(ctx.world.now().since(begun).as_millis()).unwrap_or(u64::MAX),
         };
@@ -358,9 +360,14 @@ impl<W: World> Lane<W> {
             _ => worst,
         };
         self.outcome = Some(outcome);
-        let of_units = || self.units.iter().filter_map(|unit| self.ends.get(&unit.spec.step)).find_map(|end| end.finding.clone());
+        let of_unit = |unit: &Arc<Unit>| {
+            let finding = self.ends.get(&unit.spec.step)?.finding.clone()?;
+            Some(keyed(finding, Some(&unit.spec.step), &self.host.name))
+        };
+        let of_units = || self.units.iter().find_map(of_unit);
         let why = || self.unreachable.clone().or_else(|| self.denied.clone()).or_else(of_units);
         let finding = if outcome == HostOutcome::Ok { None } else { why() };
+        let finding = finding.map(|finding| keyed(finding, None, &self.host.name));
         let changed = self.ends.values().any(|end| end.changed);
         if changed && outcome != HostOutcome::Ok {
             ctx.budget.lose(&self.host.name);

@@ -26,7 +26,7 @@ use crate::model::plan::{Confirmation, Plan};
 use crate::model::step::ClosePolicy;
 use crate::plan::batches::at_worst;
 use crate::state::run::RunState;
-use crate::state::summary::conclude;
+use crate::state::summary::{Flags, conclude};
 
 /// How often finished hosts are looked at while they soak.
 const SOAK_POLL: Duration = Duration::from_secs(5);
@@ -67,6 +67,8 @@ pub struct Setup<W: World, L: Log> {
     pub log: L,
     /// Orders.
     pub control: mpsc::Receiver<Control>,
+    /// What is repeated in the commands to type next.
+    pub flags: Flags,
     /// Who is told.
     pub reporters: Vec<Box<dyn Reporter>>,
 }
@@ -113,6 +115,7 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
         lanes: lanes.into_iter().map(Some).collect(),
         deaf: dispatch.deaf.clone(),
         ended: Vec::new(),
+        flags: setup.flags,
     };
     let start = EventKind::StreamStart {
         schema: SCHEMA.to_owned(),
@@ -195,6 +198,8 @@ struct Driver<W: World> {
     deaf: CancellationToken,
     /// States that are true besides what the hosts tell.
     ended: Vec<EndState>,
+    /// What is repeated in the commands to type next.
+    flags: Flags,
 }
 
 impl<W: World> Driver<W> {
@@ -523,7 +528,7 @@ impl<W: World> Driver<W> {
             tracing::error!(%error, "the run could not go on");
         }
         let state = self.ctx.recorder.state().await?;
-        let end = conclude(&state, &self.ended);
+        let end = conclude(&state, &self.ended, &self.flags);
         let took = state.started.zip(state.last).map(|(from, _)| self.ctx.world.now().since(from));
         let finished = EventKind::RunFinished {
             state: end.state,

@@ -170,6 +170,12 @@ impl Diagnostics {
         self.list.iter().filter(|d| d.severity == severity).count()
     }
 
+    /// The file that a finding is in: the one that was asked for, or one that it takes in.
+    pub fn file(&self, found: &Diagnostic) -> &Path {
+        let page = found.span.as_ref().and_then(|span| self.page(span.start));
+        page.map_or(&self.path, |page| &page.path)
+    }
+
     /// The page that a byte is on.
     fn page(&self, at: usize) -> Option<&Page> {
         self.pages.iter().rev().find(|page| page.base <= at).or(self.pages.first())

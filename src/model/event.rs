@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,9 +18,10 @@ use crate::model::time::Timestamp;
 pub const SCHEMA: &str = "runbook.events/1.0";
 
 /// Something that happened in a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// From 1, without gaps within a run.
+    #[schemars(range(min = 1))]
     pub seq: u64,
     /// When, on our clock.
     pub ts: Timestamp,
@@ -31,7 +33,7 @@ pub struct Event {
 }
 
 /// One step as it stands in `run.planned`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStep {
     /// From 1.
     pub n: u32,
@@ -47,7 +49,7 @@ pub struct PlannedStep {
 }
 
 /// Hosts whose previews are the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PreviewGroup {
     /// The hosts.
     pub hosts: Vec<HostName>,
@@ -56,7 +58,7 @@ pub struct PreviewGroup {
 }
 
 /// A folded failure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// What equal failures have in common.
     pub fold_key: String,
@@ -67,10 +69,13 @@ pub struct Failure {
     pub hosts: Vec<HostName>,
     /// The first one's words.
     pub message: String,
+    /// The first line of its evidence, where there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
 }
 
 /// An obligation that is still open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenItem {
     /// The host.
     pub host: HostName,
@@ -83,7 +88,7 @@ pub struct OpenItem {
 }
 
 /// What happened. Every field is owned, so that the same value is stored, printed and folded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type")]
 pub enum EventKind {
     /// The first line of every stream.
@@ -152,6 +157,7 @@ pub enum EventKind {
         /// The host.
         host: HostName,
         /// `up` or `down`.
+        #[schemars(extend("enum" = ["up", "down"]))]
         state: String,
         /// Why not: the connect fault's class.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -300,6 +306,7 @@ pub enum EventKind {
         /// From 1.
         attempt: u32,
         /// `stdout` or `stderr`.
+        #[schemars(extend("enum" = ["stdout", "stderr"]))]
         stream: String,
         /// What it printed.
         text: String,
@@ -335,8 +342,8 @@ pub enum EventKind {
         host: HostName,
         /// Which one.
         key: String,
-        /// `restored`, `already` (it was back), `theirs` (somebody else has changed it since), `not-made` (the change
-        /// was never made).
+        /// `restored`, `already` (it was back), `theirs` (somebody else has changed it since), `not-sent` (the change
+        /// was never sent).
         how: String,
         /// One line.
         summary: String,

@@ -1,7 +1,9 @@
 //! Names with a grammar: what comes from a file or a host can only become one of these by being checked.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A name that does not follow its grammar.
@@ -17,7 +19,7 @@ pub struct IdError {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $ok:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $pattern:literal, $ok:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -37,6 +39,14 @@ macro_rules! name {
             /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": concat!($what, ": ", $rule), "pattern": $pattern })
             }
         }
         impl TryFrom<String> for $name {
@@ -75,26 +85,26 @@ pub fn looks_like_run_id(text: &str) -> bool {
 
 name!(
     /// The id of a run: six or more of `0-9a-f`.
-    RunId, "a run id", "six to 32 of 0-9 a-f", looks_like_run_id
+    RunId, "a run id", "six to 32 of 0-9 a-f", "^[0-9a-f]{6,32}$", looks_like_run_id
 );
 name!(
     /// The name of a host in the inventory.
-    HostName, "a host name", "a letter or digit, then at most 63 of A-Z a-z 0-9 . _ -",
+    HostName, "a host name", "a letter or digit, then at most 63 of A-Z a-z 0-9 . _ -", "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
     |t| word(t, 64, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._-".contains(c))
 );
 name!(
     /// The id of a step within its runbook.
-    StepId, "a step id", "a lower-case letter, then at most 63 of a-z 0-9 _ -",
+    StepId, "a step id", "a lower-case letter, then at most 63 of a-z 0-9 _ -", "^[a-z][a-z0-9_-]{0,63}$",
     |t| word(t, 64, |c| c.is_ascii_lowercase(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
 );
 name!(
     /// The name of a runbook.
-    RunbookName, "a runbook name", "a lower-case letter, then at most 63 of a-z 0-9 - (and not a run id)",
+    RunbookName, "a runbook name", "a lower-case letter, then at most 63 of a-z 0-9 - (and not a run id)", "^[a-z][a-z0-9-]{0,63}$",
     |t| word(t, 64, |c| c.is_ascii_lowercase(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') && !looks_like_run_id(t)
 );
 name!(
     /// The name of a variable: also a name of a POSIX environment variable.
-    VarName, "a variable name", "a letter or _, then at most 63 of A-Z a-z 0-9 _",
+    VarName, "a variable name", "a letter or _, then at most 63 of A-Z a-z 0-9 _", "^[A-Za-z_][A-Za-z0-9_]{0,63}$",
     |t| word(t, 64, |c| c.is_ascii_alphabetic() || c == '_', |c| c.is_ascii_alphanumeric() || c == '_')
 );
 

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::time::millis;
 
 /// One operation on one host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
     /// A POSIX shell script.
@@ -74,7 +75,7 @@ impl Op {
 
 /// A POSIX `sh` script. Its text is a constant of this program or was written by the author of a runbook; values
 /// never become part of it, they arrive as environment variables.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shell {
     /// A few words that name it.
     pub label: Cow<'static, str>,
@@ -99,6 +100,7 @@ pub struct Shell {
     pub guards: bool,
     /// How long it may take.
     #[serde(with = "millis")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
 }
 
@@ -165,7 +167,7 @@ impl Shell {
 }
 
 /// An HTTP request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpCall {
     /// Where the connection starts.
     pub from: HttpFrom,
@@ -175,11 +177,12 @@ pub struct HttpCall {
     pub url: String,
     /// How long the whole exchange may take.
     #[serde(with = "millis")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
 }
 
 /// Where an HTTP request starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HttpFrom {
     /// From the host, through the SSH connection, to its loopback.
@@ -189,7 +192,7 @@ pub enum HttpFrom {
 }
 
 /// The methods in use; everything but POST is read-only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
     /// Reads.
@@ -212,7 +215,7 @@ impl HttpMethod {
 }
 
 /// A read-only call to a PM2 daemon over its socket. The methods are a closed list: the same socket could kill everything.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pm2Call {
     /// PM2_HOME on the host; `~/` is the acting user's home.
     pub home: String,
@@ -220,11 +223,12 @@ pub struct Pm2Call {
     pub method: Pm2Method,
     /// How long the daemon may take to answer.
     #[serde(with = "millis")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
 }
 
 /// The read-only methods of PM2's RPC that are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pm2Method {
     /// The daemon's version.

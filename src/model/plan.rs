@@ -1,6 +1,7 @@
 //! A plan: runbook, hosts and variables resolved into inert data. What is confirmed is what is executed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ impl Plan {
 }
 
 /// Which runbook, and which version of its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunbookRef {
     /// Its name.
     pub name: RunbookName,
@@ -74,7 +75,7 @@ pub struct Lane {
 }
 
 /// A step with every template resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitSpec {
     /// The step's id.
     pub step: StepId,
@@ -101,6 +102,7 @@ pub struct UnitSpec {
     pub optional: bool,
     /// How long it may take, waits included; none: the default of its section and kind.
     #[serde(default, with = "opt_millis", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
     pub timeout: Option<Duration>,
     /// What a failure does.
     pub on_failure: OnFailure,
@@ -153,7 +155,7 @@ impl UnitSpec {
 }
 
 /// Where a step stands; this decides what its "no" means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Section {
     /// Before anything changes: its "no" is `refused`.
@@ -205,19 +207,20 @@ impl Scope {
 }
 
 /// How often a known failure is tried again; what is unknown never is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retry {
     /// Further attempts after the first.
     pub times: u32,
     /// Before the second attempt.
     #[serde(with = "millis")]
+    #[schemars(with = "u64")]
     pub delay: Duration,
     /// How the delay grows from one attempt to the next.
     pub backoff: Backoff,
 }
 
 /// How a delay grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backoff {
     /// It stays.
@@ -240,7 +243,7 @@ pub enum SecretSource {
 }
 
 /// What a failed unit does to the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// This host's lane ends; its obligations are closed.
@@ -253,12 +256,13 @@ pub enum OnFailure {
 }
 
 /// A label with a time budget: shown and told, nothing is stopped by it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Phase {
     /// Its name.
     pub name: String,
     /// How long it should take.
     #[serde(with = "opt_millis", default)]
+    #[schemars(with = "Option<u64>")]
     pub budget: Option<Duration>,
 }
 
@@ -337,6 +341,15 @@ impl BatchSize {
         match self {
             Self::Count(count) => count,
             Self::Percent(percent) => (total * usize::from(percent) / 100).max(1),
+        }
+    }
+}
+
+impl fmt::Display for BatchSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -151,7 +152,7 @@ pub struct Question {
 }
 
 /// What a look came to: a word of the kind's vocabulary and a line for people.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// One of the verdict words of the kind; `steps.ID.verdict` in conditions.
     pub word: String,
@@ -198,12 +199,12 @@ impl Note {
 
 impl From<Note> for Finding {
     fn from(note: Note) -> Finding {
-        Finding { code: note.word, summary: note.summary, hint: note.hint, evidence: note.evidence }
+        Finding { code: note.word, summary: note.summary, hint: note.hint, evidence: note.evidence, fold_key: None }
     }
 }
 
 /// A change that would make it so.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// What was seen that makes it necessary.
     pub why: Note,
@@ -223,7 +224,7 @@ pub struct Change {
 }
 
 /// Something opened that must be closed again, recorded before the change that opens it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Obligation {
     /// Which one, unique on a host, such as `kill-switch http://127.0.0.1:3000/api/status#enabled`.
     pub key: String,
@@ -240,7 +241,7 @@ pub struct Obligation {
 }
 
 /// When an obligation is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClosePolicy {
     /// On every way out: success, failure, Ctrl-C, signal.
@@ -252,7 +253,7 @@ pub enum ClosePolicy {
 }
 
 /// What a claim in a preview rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// A check looked.

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use crate::model::event::{Event, EventKind, Failure, OpenItem};
+use crate::model::finding::Finding;
 use crate::model::id::HostName;
 use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::visible::clip;
@@ -12,12 +13,14 @@ use crate::report::words;
 use crate::state::run::RunState;
 use crate::state::summary;
 
-/// The most causes that are listed.
+/// The most lines of the block, the empty one before it counted.
+const LINES: usize = 16;
+/// The most causes that are listed by somebody who is told nothing else.
 const CAUSES: usize = 6;
 /// The most open items that are listed.
 const OPEN: usize = 3;
 /// The most commands that are listed.
-const NEXT: usize = 3;
+const NEXT: usize = 4;
 /// The most columns of a set of hosts.
 const HOSTS: usize = 40;
 /// The most columns of a message.
@@ -25,9 +28,42 @@ const MESSAGE: usize = 160;
 
 /// Writes the closing block of a run whose last event is `finished`.
 pub fn block(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
-    let EventKind::RunFinished { state: end, hosts, changed, open, failures, next, duration_ms, .. } = &finished.kind else {
-        return Ok(());
-    };
+    let EventKind::RunFinished { open, failures, next, .. } = &finished.kind else { return Ok(()) };
+    let waiting: Vec<_> = state.order.iter().filter(|name| !state.dry_run && not_started(state, name)).cloned().collect();
+    let others = 2 + usize::from(!waiting.is_empty()) + open.len().min(OPEN + 1) + next.len().min(NEXT);
+    writeln!(out)?;
+    head(out, paint, state, finished)?;
+    causes(out, paint, state, failures, LINES.saturating_sub(others))?;
+    if !waiting.is_empty() {
+        let line = format!("{}  {}", words::count(waiting.len(), "host"), words::hosts(&waiting, HOSTS));
+        paint.line(out, "not started", Tone::Dim, &line)?;
+    }
+    still_open(out, paint, open)?;
+    next_commands(out, paint, next)
+}
+
+/// Only what went wrong and what is open, and then the closing line.
+pub fn short(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
+    let EventKind::RunFinished { open, failures, .. } = &finished.kind else { return Ok(()) };
+    causes(out, paint, state, failures, 2 * CAUSES)?;
+    still_open(out, paint, open)?;
+    head(out, paint, state, finished)
+}
+
+/// Says of something that it could not be closed.
+pub fn not_closed(
+    out: &mut dyn Write,
+    paint: Paint,
+    state: &RunState,
+    (host, key): (&HostName, &str),
+    finding: &Finding,
+) -> io::Result<()> {
+    let (title, _) = words::open_title(state, host, key);
+    paint.line(out, "STILL OPEN", Tone::Warn, &format!("{host}  {title} could not be closed: {}", finding.summary))
+}
+
+fn head(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
+    let EventKind::RunFinished { state: end, hosts, changed, open, duration_ms, .. } = &finished.kind else { return Ok(()) };
     let left = if open.is_empty() { "nothing left open".to_owned() } else { format!("OPEN {}", open.len()) };
     let took = words::clock(words::millis(*duration_ms));
     let (run, tally) = (&finished.run, words::tally(hosts));
@@ -35,16 +71,7 @@ pub fn block(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Eve
         (true, 0) => format!("dry run {run}  {took}   {tally}   nothing was changed"),
         _ => format!("run {run}  {took}   {tally}   {changed} changed   {left}"),
     };
-    writeln!(out)?;
-    paint.line(out, state_verb(*end), state_tone(*end), &head)?;
-    causes(out, paint, state, failures)?;
-    let waiting: Vec<_> = state.order.iter().filter(|name| not_started(state, name)).cloned().collect();
-    if !waiting.is_empty() && !state.dry_run {
-        let line = format!("{}  {}", words::count(waiting.len(), "host"), words::hosts(&waiting, HOSTS));
-        paint.line(out, "not started", Tone::Dim, &line)?;
-    }
-    still_open(out, paint, open)?;
-    next_commands(out, paint, next)
+    paint.line(out, state_verb(*end), state_tone(*end), &head)
 }
 
 /// The commands to type next, one a line.
@@ -63,8 +90,12 @@ pub fn record(out: &mut dyn Write, paint: Paint, events: u64, head: &str) -> io:
     paint.line(out, "record", Tone::Dim, &format!("{events} events, head {}", clip(head, 64)))
 }
 
-fn causes(out: &mut dyn Write, paint: Paint, state: &RunState, failures: &[Failure]) -> io::Result<()> {
-    for failure in failures.iter().take(CAUSES) {
+/// In at most so many lines: as many causes as there is room for, and with the room that is left what the first host of
+/// the first ones showed.
+fn causes(out: &mut dyn Write, paint: Paint, state: &RunState, failures: &[Failure], room: usize) -> io::Result<()> {
+    let shown = if failures.len() <= room { failures.len() } else { room.saturating_sub(1) };
+    let mut left = room.saturating_sub(shown + usize::from(shown < failures.len()));
+    for failure in failures.iter().take(shown) {
         let host = failure.hosts.first().and_then(|name| state.hosts.get(name));
         let outcome = host.map_or(HostOutcome::Failed, |host| summary::outcome(host, state.dry_run));
         let step = failure.step.as_ref().map_or_else(String::new, |id| format!("{}   ", words::step(state, id)));
@@ -72,10 +103,14 @@ fn causes(out: &mut dyn Write, paint: Paint, state: &RunState, failures: &[Failu
         let hosts = words::hosts(&failure.hosts, HOSTS);
         let line = format!("{many}  {hosts}   {step}{}", clip(&failure.message, MESSAGE));
         paint.line(out, words::outcome(outcome), Tone::of(outcome), &line)?;
+        if let Some(first) = failure.first.as_ref().filter(|first| left > 0 && **first != failure.message) {
+            left -= 1;
+            paint.under(out, &format!("first  {}", clip(first, MESSAGE)))?;
+        }
     }
-    let more = failures.len().saturating_sub(CAUSES);
+    let more = failures.len().saturating_sub(shown);
     if more > 0 {
-        let hosts: usize = failures.iter().skip(CAUSES).map(|f| f.hosts.len()).sum();
+        let hosts: usize = failures.iter().skip(shown).map(|f| f.hosts.len()).sum();
         paint.under(out, &format!("and {} on {}", words::count(more, "more cause"), words::count(hosts, "host")))?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::model::id::{HostName, StepId};
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::{pad, width};
+use crate::report::limit::{Limit, Told};
 use crate::report::live::Live;
 use crate::report::paint::{Paint, Tone};
 use crate::report::preview::{self, Numbers};
@@ -47,6 +48,7 @@ pub struct Human<W> {
     started: bool,
     closing: Option<(String, Option<Timestamp>)>,
     names: usize,
+    limit: Limit,
 }
 
 impl<W: Write + Send> Human<W> {
@@ -54,7 +56,18 @@ impl<W: Write + Send> Human<W> {
     pub fn new(out: W, options: Options) -> Self {
         let live = options.live.then(|| Live::new(options.columns.unwrap_or(80)));
         let paint = Paint { color: options.color };
-        Self { out, paint, options, state: RunState::default(), live, checked: false, started: false, closing: None, names: 11 }
+        Self {
+            out,
+            paint,
+            options,
+            state: RunState::default(),
+            live,
+            checked: false,
+            started: false,
+            closing: None,
+            names: 11,
+            limit: Limit::default(),
+        }
     }
 
     /// Told of a run that was begun by another process: what it has done so far is known.
@@ -82,6 +95,31 @@ impl<W: Write + Send> Human<W> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What is done with a problem: everything is told of a small fleet.
+    fn told(&mut self, cause: &str) -> Told {
+        if self.is_small() { Told::First } else { self.limit.tell(cause) }
+    }
+
+    /// A problem of a host, with what shows it where it is the first of its cause.
+    fn problem(
+        &mut self,
+        to: &mut Vec<u8>,
+        (verb, tone): (&str, Tone),
+        host: &HostName,
+        text: &str,
+        (cause, finding): (&str, Option<&Finding>),
+    ) -> io::Result<()> {
+        let told = self.told(cause);
+        if told == Told::Not {
+            return Ok(());
+        }
+        self.host_line(to, verb, tone, host, text)?;
+        if let (Told::First, Some(finding)) = (told, finding) {
+            self.show(to, finding)?;
+        }
+        told.and_then().map_or(Ok(()), |text| self.paint.under(to, text))
     }
 
     fn line(&self, to: &mut Vec<u8>, verb: &str, tone: Tone, rest: &str) -> io::Result<()> {
@@ -142,10 +180,12 @@ impl<W: Write + Send> Human<W> {
         match &event.kind {
             E::HostReach { host, state, finding } if state == "down" => {
                 let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
-                self.host_line(to, "UNREACHABLE", Tone::Far, host, why)
+                let cause = finding.as_ref().map_or_else(String::new, |finding| summary::fold_key(None, finding, host));
+                self.problem(to, ("UNREACHABLE", Tone::Far), host, why, (&cause, None))
             }
             E::HostLost { host, class, message } => {
-                self.host_line(to, "LOST", Tone::Far, host, &format!("connection lost ({class}): {message}"))
+                let text = format!("connection lost ({class}): {message}");
+                self.problem(to, ("LOST", Tone::Far), host, &text, (&format!("lost {class}"), None))
             }
             E::StepJudged { host, step, note, .. } if self.options.verbose > 1 => {
                 let text = format!("{}: {} - {}", words::step(&self.state, step), note.word, note.summary);
@@ -163,8 +203,8 @@ impl<W: Write + Send> Human<W> {
             E::ObligationFailed { host, key, finding } => {
                 let (title, _) = words::open_title(&self.state, host, key);
                 let text = format!("{title} could not be closed: {}", finding.summary);
-                self.host_line(to, "STILL OPEN", Tone::Warn, host, &text)?;
-                self.show(to, finding)
+                let cause = format!("open {}", summary::fold_key(None, finding, host));
+                self.problem(to, ("STILL OPEN", Tone::Warn), host, &text, (&cause, Some(finding)))
             }
             E::StepFinished { host, step, outcome, changed, effects, duration_ms, .. } if self.options.verbose > 0 => {
                 let did = if *changed && !effects.is_empty() { format!(": {}", effects.join("; ")) } else { String::new() };
@@ -221,7 +261,7 @@ impl<W: Write + Send> Human<W> {
     }
 
     fn host_finished(
-        &self,
+        &mut self,
         to: &mut Vec<u8>,
         host: &HostName,
         outcome: HostOutcome,
@@ -234,7 +274,10 @@ impl<W: Write + Send> Human<W> {
             return Ok(());
         }
         let cause = self.state.hosts.get(host).and_then(|h| summary::cause(&self.state, h));
-        let cause: Option<(Option<&StepId>, &Finding)> = cause.or(finding.map(|finding| (None, finding)));
+        let cause: Option<(Option<StepId>, Finding)> = match (cause, finding) {
+            (Some((step, finding)), _) => Some((step.cloned(), finding.clone())),
+            (None, finding) => finding.map(|finding| (None, finding.clone())),
+        };
         let text = match &cause {
             _ if outcome == HostOutcome::Ok => (if changed { "changed" } else { "nothing was changed" }).to_owned(),
             Some((Some(step), finding)) => format!("step {}: {}", words::step(&self.state, step), finding.summary),
@@ -242,11 +285,13 @@ impl<W: Write + Send> Human<W> {
             None => String::new(),
         };
         let text = format!("{:>5}  {text}", words::clock(took));
-        self.host_line(to, words::verb(outcome), Tone::of(outcome), host, &text)?;
-        match cause {
-            Some((_, finding)) if outcome != HostOutcome::Ok => self.show(to, finding),
-            _ => Ok(()),
+        let verb = (words::verb(outcome), Tone::of(outcome));
+        if outcome == HostOutcome::Ok {
+            return self.host_line(to, verb.0, verb.1, host, &text);
         }
+        let key = cause.as_ref().map(|(step, finding)| summary::fold_key(step.as_ref(), finding, host));
+        let key = key.unwrap_or_else(|| outcome.word().to_owned());
+        self.problem(to, verb, host, &text, (&key, cause.as_ref().map(|(_, finding)| finding)))
     }
 
     /// Evidence and hint of a finding.

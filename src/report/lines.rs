@@ -5,16 +5,23 @@ use std::io::{self, Write};
 use crate::engine::report::Reporter;
 use crate::model::event::{Event, EventKind, PlannedStep};
 use crate::model::finding::Finding;
-use crate::model::hostset;
 use crate::model::id::HostName;
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::visible;
 use crate::report::end;
+use crate::report::limit::{Limit, Told};
 use crate::report::preview::{self, Numbers};
 use crate::report::words;
 use crate::state::run::RunState;
 use crate::state::summary;
+
+/// Up to so many hosts each one gets its lines; above, only batches and problems do.
+const SMALL_FLEET: usize = 20;
+/// The most columns of a set of hosts.
+const HOSTS: usize = 200;
+/// The most groups of hosts, causes and open items that are told one by one.
+const SHOWN: usize = 20;
 
 /// Tells a run to a log.
 #[derive(Debug)]
@@ -24,12 +31,13 @@ pub struct Lines<W> {
     state: RunState,
     closing: Option<(String, Option<Timestamp>)>,
     checked: bool,
+    limit: Limit,
 }
 
 impl<W: Write + Send> Lines<W> {
     /// Tells it to `out`; `verbose` 1 adds the steps.
     pub fn new(out: W, verbose: u8) -> Self {
-        Self { out, verbose, state: RunState::default(), closing: None, checked: false }
+        Self { out, verbose, state: RunState::default(), closing: None, checked: false, limit: Limit::default() }
     }
 
     /// Told of a run that was begun by another process: what it has done so far is known.
@@ -45,6 +53,20 @@ impl<W: Write + Send> Lines<W> {
 
     fn line(&mut self, at: Timestamp, word: &str, rest: &str) -> io::Result<()> {
         writeln!(self.out, "{}", format!("{} {word:<8} {}", at.seconds(), visible(rest)).trim_end())
+    }
+
+    fn is_small(&self) -> bool {
+        self.state.hosts.len() <= SMALL_FLEET || self.verbose > 0
+    }
+
+    /// A problem of a host; one that many have is told of some.
+    fn problem(&mut self, at: Timestamp, word: &str, rest: &str, cause: &str) -> io::Result<()> {
+        let told = if self.is_small() { Told::First } else { self.limit.tell(cause) };
+        if told == Told::Not {
+            return Ok(());
+        }
+        self.line(at, word, rest)?;
+        told.and_then().map_or(Ok(()), |text| self.line(at, "", text))
     }
 
     fn tell(&mut self, event: &Event) -> io::Result<()> {
@@ -65,7 +87,7 @@ impl<W: Write + Send> Lines<W> {
                     self.line(at, "run", &format!("{} started", event.run))?;
                 }
                 let canary = if *canary { " canary" } else { "" };
-                self.line(at, "batch", &format!("{n}/{of} {}{canary}", hostset::fold(hosts)))
+                self.line(at, "batch", &format!("{n}/{of} {}{canary}", words::hosts(hosts, HOSTS)))
             }
             E::BatchFinished { n, hosts } => self.line(at, "batch", &format!("{n} ended: {}", counts(hosts.iter()))),
             E::SoakStarted { for_ms, hosts } => {
@@ -90,24 +112,29 @@ impl<W: Write + Send> Lines<W> {
         match &event.kind {
             E::HostReach { host, state, finding } if state == "down" => {
                 let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
-                self.line(at, "UNREACH", &format!("{host} {why}"))
+                let cause = finding.as_ref().map_or_else(String::new, |finding| summary::fold_key(None, finding, host));
+                self.problem(at, "UNREACH", &format!("{host} {why}"), &cause)
             }
-            E::HostLost { host, class, message } => self.line(at, "LOST", &format!("{host} {class}: {message}")),
-            E::ObligationOpened { host, obligation, .. } => {
+            E::HostLost { host, class, message } => {
+                self.problem(at, "LOST", &format!("{host} {class}: {message}"), &format!("lost {class}"))
+            }
+            E::ObligationOpened { host, obligation, .. } if self.is_small() => {
                 let text = format!("{host} {} {}->{}", obligation.title, obligation.was, obligation.set);
                 self.line(at, "open", &text)
             }
-            E::ObligationClosed { host, how, summary, .. } => {
+            E::ObligationClosed { host, how, summary, .. } if self.is_small() => {
                 let (title, since) = self.closing.take().unwrap_or_default();
                 let open = since.map_or_else(String::new, |since| format!(" after {}", words::clock(at.since(since))));
                 self.line(at, "close", &format!("{host} {title} {how}: {summary}{open}"))
             }
             E::ObligationFailed { host, key, finding } => {
                 let (title, _) = words::open_title(&self.state, host, key);
-                self.line(at, "OPEN", &format!("{host} {title} could not be closed: {}", finding.summary))
+                let cause = format!("open {}", summary::fold_key(None, finding, host));
+                self.problem(at, "OPEN", &format!("{host} {title} could not be closed: {}", finding.summary), &cause)
             }
             E::StepFinished { host, step, outcome, exit_code, finding, duration_ms, .. } => {
-                if outcome.is_fine() && self.verbose == 0 {
+                // of a large fleet the line of the host says it
+                if (outcome.is_fine() || !self.is_small()) && self.verbose == 0 {
                     return Ok(());
                 }
                 let exit = exit_code.map_or_else(String::new, |code| format!(" exit={code}"));
@@ -134,12 +161,21 @@ impl<W: Write + Send> Lines<W> {
         finding: Option<&Finding>,
         took: &str,
     ) -> io::Result<()> {
+        let fine = outcome == HostOutcome::Ok;
+        if fine && !self.is_small() {
+            return Ok(());
+        }
         let changed = if changed { " changed" } else { "" };
+        let cause = self.state.hosts.get(host).and_then(|of| summary::cause(&self.state, of));
+        let key = cause.map_or_else(|| outcome.word().to_owned(), |(step, finding)| summary::fold_key(step, finding, host));
+        let step = cause.and_then(|(step, _)| step).filter(|_| !self.is_small());
+        let step = step.map_or_else(String::new, |step| format!(" {}", words::step(&self.state, step)));
         let why = match finding {
             Some(finding) if outcome != HostOutcome::Ok => format!(" \"{}\"", finding.summary),
             _ => String::new(),
         };
-        self.line(at, &one_word(words::verb(outcome)), &format!("{host}{changed} {took}{why}"))
+        let (word, text) = (one_word(words::verb(outcome)), format!("{host}{step}{changed} {took}{why}"));
+        if fine { self.line(at, &word, &text) } else { self.problem(at, &word, &text, &key) }
     }
 
     fn checking(&mut self, at: Timestamp) -> io::Result<()> {
@@ -166,15 +202,22 @@ impl<W: Write + Send> Lines<W> {
         let numbers = Numbers { change_hosts, unreachable_hosts, refused_hosts, changes: *changes, destroy: *destroy, basis };
         let basis: Vec<String> = basis.iter().map(|(word, n)| format!("{}={n}", word.replace([' ', ','], "-"))).collect();
         self.line(event.ts, "preview", &format!("{}; {}", preview::plan_line(&numbers), basis.join(" ")))?;
-        for group in groups {
+        for group in groups.iter().take(SHOWN) {
             let Some(first) = group.hosts.first() else { continue };
-            let text = format!("{} {}", hostset::fold(&group.hosts), preview::in_short(&self.state, first));
+            let text = format!("{} {}", words::hosts(&group.hosts, HOSTS), preview::in_short(&self.state, first));
             self.line(event.ts, "plan", &text)?;
             if self.state.dry_run {
                 self.steps(event.ts, &group.hosts, first)?;
             }
         }
-        Ok(())
+        self.and_more(event.ts, "plan", groups.len(), "more group")
+    }
+
+    fn and_more(&mut self, at: Timestamp, word: &str, of: usize, noun: &str) -> io::Result<()> {
+        match of.saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => self.line(at, word, &format!("and {}", words::count(more, noun))),
+        }
     }
 
     /// What a dry run was asked for: each step, with what its line rests on.
@@ -184,7 +227,7 @@ impl<W: Write + Send> Lines<W> {
             let seen = host.preview.get(&step.id)?;
             let what = if seen.effects.is_empty() { seen.summary.clone() } else { seen.effects.join("; ") };
             let lost = if seen.destroys { " CANNOT be undone" } else { "" };
-            let place = format!("{} {} {}", hostset::fold(hosts), step.n, step.id);
+            let place = format!("{} {} {}", words::hosts(hosts, HOSTS), step.n, step.id);
             Some(format!("{place} {}{lost} ({}) \"{what}\"", seen.outcome, seen.basis.word()))
         };
         let lines: Vec<String> = self.state.steps.iter().filter_map(tell).collect();
@@ -213,17 +256,19 @@ impl<W: Write + Send> Lines<W> {
             return Ok(());
         };
         let at = event.ts;
-        for failure in failures {
+        for failure in failures.iter().take(SHOWN) {
             let step = failure.step.as_ref().map_or_else(String::new, |id| format!(" {}", words::step(&self.state, id)));
             let host = failure.hosts.first().and_then(|name| self.state.hosts.get(name));
             let outcome = host.map_or(HostOutcome::Failed, |host| summary::outcome(host, self.state.dry_run));
             let many = words::count(failure.hosts.len(), "host");
-            let text = format!("{} {many} {}{step} \"{}\"", outcome.word(), hostset::fold(&failure.hosts), failure.message);
+            let text = format!("{} {many} {}{step} \"{}\"", outcome.word(), words::hosts(&failure.hosts, HOSTS), failure.message);
             self.line(at, "cause", &text)?;
         }
-        for item in open {
+        self.and_more(at, "cause", failures.len(), "more cause")?;
+        for item in open.iter().take(SHOWN) {
             self.line(at, "OPEN", &end::open_item(item))?;
         }
+        self.and_more(at, "OPEN", open.len(), "more item")?;
         let took = words::clock(words::millis(*duration_ms));
         let counts = counts(hosts.iter());
         let text = format!("run {} {took} {counts} changed={changed} open={} exit={exit_code}", event.run, open.len());

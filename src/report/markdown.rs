@@ -6,7 +6,7 @@ use crate::model::visible::visible;
 use crate::report::timeline::{counter_line, offset};
 use crate::report::words;
 use crate::state::run::RunState;
-use crate::state::summary::{self, Conclusion};
+use crate::state::summary::{self, Conclusion, Flags};
 use crate::state::timeline::{Mark, Timeline};
 
 /// Writes the story.
@@ -14,7 +14,7 @@ pub fn render(out: &mut dyn Write, state: &RunState, timeline: &Timeline, head: 
     let run = state.run.as_ref().map_or("?", |run| run.as_str());
     let runbook = state.runbook.as_ref().map_or("?", |book| book.name.as_str());
     writeln!(out, "# Run {run}: {} on {}\n", text(runbook), text(&state.selector))?;
-    let Conclusion { hosts, open, failures, .. } = summary::conclude(state, &[]);
+    let Conclusion { hosts, open, failures, .. } = summary::conclude(state, &[], &Flags::default());
     let end = state.finished.as_ref().map_or_else(|| "not finished".to_owned(), |f| format!("{}, exit {}", f.state, f.exit_code));
     writeln!(out, "- Result: {end}; {}", words::tally(&hosts))?;
     if !state.by.is_empty() {

@@ -5,10 +5,13 @@
 
 pub mod end;
 pub mod human;
+pub mod json;
+pub mod limit;
 pub mod lines;
 pub mod live;
 pub mod markdown;
 pub mod paint;
 pub mod preview;
+pub mod quiet;
 pub mod timeline;
 pub mod words;

@@ -7,7 +7,7 @@ use crate::model::hostset;
 use crate::model::id::{HostName, StepId};
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
-use crate::model::visible::clip;
+use crate::model::visible::width;
 use crate::state::run::RunState;
 
 /// `1 host`, `2 hosts`.
@@ -91,16 +91,42 @@ pub fn open_title(state: &RunState, host: &HostName, key: &str) -> (String, Opti
     }
 }
 
-/// Hosts as one short text, cut where it gets long.
-pub fn hosts(names: &[HostName], width: usize) -> String {
-    clip(&hostset::fold(names), width).into_owned()
+/// Hosts as one short text; where it gets long, the first ones and how many more.
+pub fn hosts(names: &[HostName], columns: usize) -> String {
+    let all = hostset::fold(names);
+    if width(&all) <= columns {
+        return all;
+    }
+    let cut = |n: usize| format!("{} … and {} more {}", hostset::fold(&names[..n]), names.len() - n, plural(names.len() - n));
+    let (mut fits, mut too_many) = (1, names.len());
+    while too_many - fits > 1 {
+        let middle = fits + (too_many - fits) / 2;
+        if width(&cut(middle)) <= columns { fits = middle } else { too_many = middle }
+    }
+    if fits < names.len() { cut(fits) } else { all }
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "host" } else { "hosts" }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{clock, count, took};
+    use super::{clock, count, hosts, took};
+    use crate::model::id::HostName;
+
+    #[test]
+    fn long_sets_say_how_many_more_there_are() {
+        let names = |from: usize, step: usize| -> Vec<HostName> {
+            (0..100).map(|n| HostName::parse(&format!("web-{:03}", from + n * step)).expect("a name")).collect()
+        };
+        assert_eq!(hosts(&names(1, 1), 20), "web-[001-100]");
+        assert_eq!(hosts(&names(1, 2), 40), "web-[001,003,005] … and 97 more hosts");
+        assert_eq!(hosts(&names(1, 2)[..2], 3), "web-001 … and 1 more host");
+        assert_eq!(hosts(&names(1, 2)[..1], 3), "web-001");
+    }
 
     #[test]
     fn counted_and_timed() {

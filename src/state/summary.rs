@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::event::{Failure, OpenItem};
 use crate::model::finding::Finding;
 use crate::model::hostset;
-use crate::model::id::{HostName, StepId};
+use crate::model::id::{HostName, RunId, StepId};
 use crate::model::outcome::{HostOutcome, Outcome, RunState as EndState};
 use crate::state::run::{HostState, RunState};
 
@@ -34,9 +34,32 @@ pub struct Conclusion {
     pub next: Vec<String>,
 }
 
+/// What must stand in a command that is typed next, so that it means the same fleet, files and record; as words, not
+/// quoted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// In a command about the record.
+    pub record: Vec<String>,
+    /// In a further run.
+    pub run: Vec<String>,
+}
+
+impl Flags {
+    /// A command about the record, as a shell takes it.
+    pub fn of_record(&self, command: &str) -> String {
+        self.record.iter().fold(command.to_owned(), |line, word| format!("{line} {}", quoted(word)))
+    }
+
+    /// A further run, as a shell takes it.
+    pub fn of_run(&self, command: &str) -> String {
+        self.run.iter().fold(command.to_owned(), |line, word| format!("{line} {}", quoted(word)))
+    }
+}
+
 /// What the run came to. `extra` is what only the engine knows: [`EndState::Aborted`] when somebody declined or stopped
-/// it, [`EndState::RecordLost`], [`EndState::Pending`] when a dry run was asked to tell changes by its exit code.
-pub fn conclude(state: &RunState, extra: &[EndState]) -> Conclusion {
+/// it, [`EndState::RecordLost`], [`EndState::Pending`] when a dry run was asked to tell changes by its exit code. `flags`
+/// are repeated in the commands to type next.
+pub fn conclude(state: &RunState, extra: &[EndState], flags: &Flags) -> Conclusion {
     let hosts = tally(state);
     let open = state.open();
     let mut states = extra.to_vec();
@@ -54,7 +77,7 @@ pub fn conclude(state: &RunState, extra: &[EndState]) -> Conclusion {
     }
     let end = EndState::worst(states);
     let failures = failures(state);
-    let next = next(state, end, !open.is_empty());
+    let next = next(state, end, &failures, !open.is_empty(), flags);
     Conclusion { state: end, exit_code: end.code(), hosts, changed: state.changed_hosts(), open, failures, next }
 }
 
@@ -132,7 +155,7 @@ pub fn cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(Option<&'s
     let mut at: Vec<_> = at.collect();
     if let Some(said) = &host.finding {
         // the unit whose finding the host took over, where there is one
-        at.retain(|(_, finding)| *finding == said);
+        at.retain(|(_, finding)| finding.says_as(said));
         return Some((at.first().map(|(step, _)| *step), said));
     }
     match (at.first(), &host.unreachable) {
@@ -146,6 +169,15 @@ pub fn cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(Option<&'s
 pub fn fold_key(step: Option<&StepId>, finding: &Finding, host: &HostName) -> String {
     let words = normalise(&finding.summary.replace(host.as_str(), "<host>"));
     format!("{}|{}|{words}", step.map_or("-", StepId::as_str), finding.code)
+}
+
+/// The finding with its key on it, as it stands in an event; a key that it has already stays.
+#[must_use]
+pub fn keyed(mut finding: Finding, step: Option<&StepId>, host: &HostName) -> Finding {
+    if finding.fold_key.is_none() {
+        finding.fold_key = Some(fold_key(step, &finding, host));
+    }
+    finding
 }
 
 fn normalise(text: &str) -> String {
@@ -177,10 +209,16 @@ fn failures(state: &RunState) -> Vec<Failure> {
             (None, Some((step, finding))) => (Some(*step), finding),
             (None, None) => continue,
         };
-        let fold_key = fold_key(step, finding, name);
+        let fold_key = finding.fold_key.clone().unwrap_or_else(|| fold_key(step, finding, name));
         folded
             .entry((severity(outcome), fold_key.clone()))
-            .or_insert_with(|| Failure { fold_key, step: step.cloned(), hosts: Vec::new(), message: finding.summary.clone() })
+            .or_insert_with(|| Failure {
+                fold_key,
+                step: step.cloned(),
+                hosts: Vec::new(),
+                message: finding.summary.clone(),
+                first: finding.evidence.first().cloned(),
+            })
             .hosts
             .push(name.clone());
     }
@@ -197,34 +235,51 @@ fn preview_cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(&'s St
 }
 
 /// Commands to type next; only such as exist.
-fn next(state: &RunState, end: EndState, open: bool) -> Vec<String> {
+fn next(state: &RunState, end: EndState, failures: &[Failure], open: bool, flags: &Flags) -> Vec<String> {
     let Some(run) = &state.run else { return Vec::new() };
     let mut next = Vec::new();
     if open {
-        next.push(format!("runbook close {run}"));
+        next.push(flags.of_record(&format!("runbook close {run}")));
     }
-    if !state.dry_run {
-        next.push(format!("runbook timeline {run}"));
+    if let Some((failure, host)) = failures.first().and_then(|failure| Some((failure, failure.hosts.first()?))) {
+        let step = failure.step.as_ref().map_or_else(String::new, |step| format!(" {step}"));
+        next.push(flags.of_record(&format!("runbook show {run} {host}{step}")));
     }
     let Some(runbook) = &state.runbook else { return next };
-    let wanted = |o: HostOutcome| !matches!(o, HostOutcome::Ok);
-    let left: Vec<HostName> = state
-        .order
-        .iter()
-        .filter(|name| state.hosts.get(*name).is_some_and(|host| wanted(outcome(host, state.dry_run))))
-        .cloned()
-        .collect();
     if state.dry_run {
         if pending(state) {
-            next.push(format!("runbook run {} --hosts {}", runbook.name, quoted(&state.selector)));
+            next.push(flags.of_run(&format!("runbook run {} --hosts {}", runbook.name, quoted(&state.selector))));
         }
-    } else if end != EndState::Ok && !left.is_empty() {
-        let folded = hostset::fold(&left);
-        let whole = left.len() == state.order.len() || folded.len() > LONGEST;
-        let hosts = if whole { state.selector.clone() } else { folded };
-        next.push(format!("runbook run {} --hosts {} --dry-run", runbook.name, quoted(&hosts)));
+        return next;
     }
+    if let Some(hosts) = left(state, run).filter(|_| end != EndState::Ok) {
+        next.push(flags.of_run(&format!("runbook run {} --hosts {} --dry-run", runbook.name, quoted(&hosts))));
+    }
+    next.push(flags.of_record(&format!("runbook timeline {run}")));
     next
+}
+
+/// The hosts that are worth another try, as a selector of this run's record; what a guard refused is named, where that is
+/// short.
+fn left(state: &RunState, run: &RunId) -> Option<String> {
+    use HostOutcome as H;
+    let mut by: BTreeMap<&str, Vec<HostName>> = BTreeMap::new();
+    for name in &state.order {
+        let Some(host) = state.hosts.get(name) else { continue };
+        let atom = match outcome(host, state.dry_run) {
+            H::Ok => continue,
+            H::Failed | H::Unknown | H::RolledBack | H::RollbackFailed | H::Cancelled => "failed",
+            H::Unreachable => "unreachable",
+            H::NotStarted => "not-started",
+            H::Refused => "refused",
+        };
+        by.entry(atom).or_default().push(name.clone());
+    }
+    let atoms = ["failed", "unreachable", "not-started"].into_iter().filter(|atom| by.contains_key(atom));
+    let mut terms: Vec<String> = atoms.map(|atom| format!("{atom}:{run}")).collect();
+    let refused = by.get("refused").map(|hosts| hostset::fold(hosts));
+    terms.extend(refused.filter(|set| set.len() <= LONGEST));
+    (!terms.is_empty()).then(|| terms.join(","))
 }
 
 /// A word as a shell takes it.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use crate::model::time::{Timestamp, millis};
 use crate::state::run::RunState;
 
 /// A run as a story.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Timeline {
     /// What durations count from: the confirmation, else the plan.
     pub start: Option<Timestamp>,
@@ -31,12 +32,13 @@ pub struct Timeline {
 }
 
 /// One line of the story.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Entry {
     /// When.
     pub at: Timestamp,
     /// How long after the start; none before it.
     #[serde(rename = "since_start_ms", serialize_with = "opt_millis::serialize")]
+    #[schemars(with = "Option<u64>")]
     pub since_start: Option<Duration>,
     /// Where, if on a host.
     pub host: Option<HostName>,
@@ -51,7 +53,7 @@ pub struct Entry {
 }
 
 /// Who says so or did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// A person.
@@ -103,17 +105,21 @@ impl Source {
 }
 
 /// Something was opened that must be closed, or was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// From here on something is open.
     Open,
     /// Closed after this long.
-    Closed(#[serde(with = "millis")] Duration),
+    Closed(
+        #[serde(with = "millis")]
+        #[schemars(with = "u64")]
+        Duration,
+    ),
 }
 
 /// A moment that post-mortems ask for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Moment {
     /// `detected`, `contained`, `fixed`, `verified`, `closed` or `ended`.
     pub name: &'static str,
@@ -121,19 +127,22 @@ pub struct Moment {
     pub at: Timestamp,
     /// How long after the start; none before it.
     #[serde(rename = "after_ms", serialize_with = "opt_millis::serialize")]
+    #[schemars(with = "Option<u64>")]
     pub after: Option<Duration>,
 }
 
 /// A phase against its budget. Hosts go through a phase at different times, so the slowest host is measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PhaseTime {
     /// Its name.
     pub name: String,
     /// How long it should take.
     #[serde(rename = "budget_ms", serialize_with = "opt_millis::serialize")]
+    #[schemars(with = "Option<u64>")]
     pub budget: Option<Duration>,
     /// How long the slowest host took; none where no host came so far.
     #[serde(rename = "took_ms", serialize_with = "opt_millis::serialize")]
+    #[schemars(with = "Option<u64>")]
     pub took: Option<Duration>,
     /// That host.
     pub host: Option<HostName>,
@@ -142,7 +151,7 @@ pub struct PhaseTime {
 }
 
 /// A restart counter over time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Counter {
     /// The host.
     pub host: HostName,

@@ -244,7 +244,7 @@ impl Exec {
             evidence = last_lines(&reply.stdout, 5);
         }
         let hint = matches!(code, 126 | 127).then(|| PATH_HINT.to_owned());
-        Finding { code: "exit".to_owned(), summary, hint, evidence }
+        Finding { hint, evidence, ..Finding::new("exit", summary) }
     }
 }
 

@@ -22,9 +22,11 @@ use runbook::report::lines::Lines;
 use runbook::report::paint::Paint;
 use runbook::report::{live, markdown, timeline as telling};
 use runbook::state::run::RunState;
-use runbook::state::summary::{self, conclude};
+use runbook::state::summary::{self, Flags, conclude};
 use runbook::state::timeline::timeline;
 use serde_json::json;
+
+mod fleet;
 
 const PLAIN: Options = Options { color: false, verbose: 0, columns: Some(80), live: false };
 
@@ -254,7 +256,7 @@ impl Story {
 
     fn conclude(&mut self, extra: &[EndState]) -> &mut Self {
         let state = RunState::replay(&self.events);
-        let end = conclude(&state, extra);
+        let end = conclude(&state, extra, &Flags::default());
         let duration_ms = self.now.since(self.events[0].ts).as_millis() as u64;
         self.add(EventKind::RunFinished {
             state: end.state,
@@ -422,7 +424,7 @@ fn moments_are_told_only_when_they_are_true() {
 
 #[test]
 fn the_worst_that_is_true_decides() {
-    let end = |story: &mut Story, extra: &[EndState]| conclude(&RunState::replay(&story.events), extra).state;
+    let end = |story: &mut Story, extra: &[EndState]| conclude(&RunState::replay(&story.events), extra, &Flags::default()).state;
     let mut story = planned(false);
     assert_eq!(end(&mut story, &[EndState::Aborted]), EndState::Aborted);
     assert_eq!(end(&mut story, &[]), EndState::Unreachable);
@@ -451,10 +453,10 @@ fn the_worst_that_is_true_decides() {
     let dry = planned(true);
     let state = RunState::replay(&dry.events);
     assert!(summary::pending(&state));
-    let ended = conclude(&state, &[EndState::Pending]);
+    let ended = conclude(&state, &[EndState::Pending], &Flags::default());
     assert_eq!((ended.state, ended.changed), (EndState::Unreachable, 0));
     assert_eq!(ended.hosts, BTreeMap::from([(HostOutcome::Ok, 3), (HostOutcome::Unreachable, 1)]));
-    assert_eq!(ended.next, ["runbook run restart-loop --hosts 'web-[01-06]'"]);
+    assert_eq!(ended.next, ["runbook show 7f3a9c web-05", "runbook run restart-loop --hosts 'web-[01-06]'"]);
 }
 
 /// Two thousand hosts, of which many fail for three reasons and one for its own.
@@ -574,7 +576,7 @@ fn the_record_is_told_on_the_command_line() {
     let left = [
         "   LEFT OPEN by run 7f3a9c (restart-loop)",
         "             web-04  kill switch enabled, since 2026-11-21 03:13:57Z",
-        "             close it: runbook close 7f3a9c",
+        &format!("             close it: runbook close 7f3a9c --state-dir {}", state.display()),
     ];
     assert_eq!((code, out, err), (0, rows.join("\n") + "\n", left.join("\n") + "\n"));
 

@@ -25,6 +25,7 @@ use runbook::model::sim::Sim;
 use runbook::plan::build::{Request, build};
 use runbook::plan::select::Selection;
 use runbook::state::run::RunState;
+use runbook::state::summary::Flags;
 use runbook::world::sim::SimFleet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,7 @@ async fn go(world: &Arc<SimFleet>, plan: &Plan, dry_run: bool) -> (RunState, Vec
         forks: 50,
         argv: vec!["run".to_owned()],
         sim: true,
+        flags: Flags::default(),
         with_output: false,
         asking: Asking::default(),
         world: Arc::clone(world),

@@ -9,6 +9,7 @@ use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::outcome::{HostOutcome, Outcome};
 use crate::model::step::Note;
+use crate::state::summary::keyed;
 
 impl<W: World> Lane<W> {
     /// One more look at every verification of a finished host; whether all still hold.
@@ -29,6 +30,7 @@ impl<W: World> Lane<W> {
             }
             let seen = end.finding.or_else(|| end.note.clone().map(Finding::from));
             let finding = seen.unwrap_or_else(|| Finding::new("soak", "it does not hold any more"));
+            let finding = keyed(finding, Some(&unit.spec.step), &self.host.name);
             let failed = UnitEnd { finding: Some(finding.clone()), ..UnitEnd::plain(Outcome::Failed, end.note) };
             let event = EventKind::StepFinished {
                 host: self.host.name.clone(),

@@ -14,6 +14,7 @@ use runbook::model::id::{HostName, RunId, RunbookName, StepId};
 use runbook::model::outcome::{HostOutcome, Outcome, Risk};
 use runbook::model::plan::{Confirmation, Lane, Plan, Rollout, RunbookRef, Section, UnitSpec};
 use runbook::state::run::RunState;
+use runbook::state::summary::Flags;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -122,6 +123,7 @@ impl Run {
             world: Arc::new(self.world.clone()),
             log: self.world.log(),
             control,
+            flags: Flags::default(),
             reporters: Vec::new(),
         }
     }

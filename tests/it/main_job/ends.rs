@@ -102,10 +102,14 @@ fn what_is_not_confirmed_contacts_nobody() {
 
     let wrong = run(&["--confirm", "restart-loop 2"]);
     assert_exit(&wrong, 2);
+    let place = |path: &std::path::Path| path.display().to_string();
+    let (inventory, books, state) = (place(&lab.dir().join("one-more.toml")), place(&shipped()), place(&lab.state_dir()));
     assert_eq!(
         stderr(&wrong),
-        "error: --confirm says 'restart-loop 2', this plan is 'restart-loop 1'\n  try: runbook run restart-loop --hosts 'elsewhere' \
-         --dry-run\n"
+        format!(
+            "error: --confirm says 'restart-loop 2', this plan is 'restart-loop 1'\n  try: runbook run restart-loop --hosts elsewhere \
+             --dry-run -i {inventory} --runbooks {books} --state-dir {state}\n"
+        )
     );
     let silent = run(&[]);
     assert_exit(&silent, 2);

@@ -50,7 +50,7 @@ fn what_a_killed_run_left_open_is_named_and_put_back_once() {
     let said = [
         format!(r" *LEFT OPEN by run {id} \(restart-loop\)"),
         r" +proxy-1  kill switch enabled, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ".to_owned(),
-        format!(" +close it: runbook close {id}"),
+        format!(" +close it: runbook close {id} --state-dir .+"),
     ];
     let said: Vec<&str> = said.iter().map(String::as_str).collect();
     let history = lab.runbook(&["history"]).output().unwrap();
