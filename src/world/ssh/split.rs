@@ -161,7 +161,7 @@ fn take(carry: &mut Vec<u8>, hold: usize) -> Vec<u8> {
 }
 
 fn is_word(word: &[u8]) -> bool {
-    word == b"cwd" || word == b"user" || (!word.is_empty() && word.iter().all(u8::is_ascii_digit))
+    word == b"cwd" || word == b"user" || (matches!(word.len(), 1..=3) && word.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]
