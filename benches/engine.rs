@@ -1,10 +1,14 @@
-//! The pure parts at 10 to 10,000 hosts: folding a record, building a plan. `cargo bench --bench engine`.
+//! 10 to 10,000 hosts: folding a record, building a plan, running one on a simulated fleet. `cargo bench --bench engine`.
 //!
 //! What matters is the growth from one size to the next: ten times the hosts should cost ten times the time.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use divan::Bencher;
+use runbook::engine::link::Asking;
+use runbook::engine::log::{Log, LogError};
+use runbook::engine::run::{Setup, run};
 use runbook::load::kinds::KINDS;
 use runbook::load::runbook as loader;
 use runbook::load::{inventory, source};
@@ -13,13 +17,18 @@ use runbook::model::host::Facts;
 use runbook::model::id::{HostName, RunId, RunbookName, StepId};
 use runbook::model::inventory::Inventory;
 use runbook::model::outcome::{HostOutcome, Outcome, Risk};
-use runbook::model::plan::{RunbookRef, Section};
+use runbook::model::plan::{Plan, RunbookRef, Section};
 use runbook::model::runbook::Runbook;
+use runbook::model::sim::Sim;
 use runbook::model::step::Note;
 use runbook::model::time::Timestamp;
 use runbook::plan::build::{Request, build};
 use runbook::plan::select::Selection;
 use runbook::state::run::RunState;
+use runbook::state::summary::Flags;
+use runbook::steps::KINDS as KINDS_OF_STEPS;
+use runbook::world::sim::SimFleet;
+use tokio::sync::mpsc;
 
 const FLEETS: [usize; 4] = [10, 100, 1_000, 10_000];
 const STEPS: usize = 10;
@@ -43,6 +52,102 @@ fn plan(bencher: Bencher<'_, '_>, hosts: usize) {
         let request = request(&runbook, &inventory);
         build(divan::black_box(&request), &KINDS).expect("a plan")
     });
+}
+
+/// Ten read-only steps on a simulated fleet, through the real engine, kinds and parsers; the record is thrown away.
+#[divan::bench(args = FLEETS, sample_count = 3, sample_size = 1)]
+fn converge(bencher: Bencher<'_, '_>, hosts: usize) {
+    let sim = Sim::parse(&format!("sim:{hosts}?speed=max")).expect("a fleet");
+    let runbook = source::decode(Path::new("ten-looks.toml"), TEN_LOOKS.as_bytes().to_vec()).expect("text");
+    let runbook = loader::from_source(&runbook, KINDS_OF_STEPS).0.expect("a runbook");
+    let inventory = sim.inventory();
+    let plan = Arc::new(build(&request(&runbook, &inventory), &KINDS).expect("a plan"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
+    bencher.with_inputs(|| (Arc::clone(&plan), SimFleet::new(sim.clone()))).bench_local_values(|(plan, world)| {
+        let state = runtime.block_on(one_run(plan, world));
+        assert_eq!(state.finished.map(|finished| finished.exit_code), Some(0));
+    });
+}
+
+const TEN_LOOKS: &str = r#"
+name = "ten-looks"
+title = "ten looks"
+[rollout]
+batches = ["100%"]
+[[precheck]]
+id = "daemon"
+kind = "pm2-daemon"
+[[precheck]]
+id = "held"
+kind = "port"
+port = 3000
+app = "proxy-service"
+[[precheck]]
+id = "answers"
+kind = "http"
+url = "http://127.0.0.1:3000/api/trackier-status"
+from = "host"
+[[precheck]]
+id = "own-1"
+kind = "require"
+run = "true"
+[[precheck]]
+id = "own-2"
+kind = "require"
+run = "true"
+[[precheck]]
+id = "own-3"
+kind = "require"
+run = "true"
+[[precheck]]
+id = "own-4"
+kind = "require"
+run = "true"
+[[precheck]]
+id = "own-5"
+kind = "require"
+run = "true"
+[[precheck]]
+id = "own-6"
+kind = "require"
+run = "true"
+[[precheck]]
+id = "own-7"
+kind = "require"
+run = "true"
+"#;
+
+/// A record that keeps nothing.
+struct Nowhere;
+
+impl Log for Nowhere {
+    async fn append(&mut self, _events: &[Event]) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+async fn one_run(plan: Arc<Plan>, world: SimFleet) -> RunState {
+    // read-only: nobody is asked anything
+    let (_orders, control) = mpsc::channel(1);
+    let setup = Setup {
+        run: RunId::parse("abcdef").expect("a run id"),
+        plan,
+        dry_run: false,
+        pending: false,
+        by: "bench".to_owned(),
+        ticket: None,
+        forks: 50,
+        argv: Vec::new(),
+        sim: true,
+        flags: Flags::default(),
+        with_output: false,
+        asking: Asking::default(),
+        world: Arc::new(world),
+        log: Nowhere,
+        control,
+        reporters: Vec::new(),
+    };
+    run(setup).await.expect("a run")
 }
 
 fn name(n: usize) -> HostName {

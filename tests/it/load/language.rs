@@ -355,3 +355,15 @@ fn the_kinds_there_are_take_the_whole_language() {
     );
     assert_eq!(placed, ["E307 `wait` waits, so it cannot stand in [[verify]]"]);
 }
+
+#[test]
+fn the_runbook_of_the_guide_loads_without_a_warning() {
+    let guide = std::fs::read_to_string("docs/runbooks.md").expect("the guide");
+    let block = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("restart-app.toml");
+    std::fs::write(&path, block).expect("written");
+    let (loaded, warnings) = runbook::load::runbook::check(&path, runbook::steps::KINDS);
+    assert!(loaded.is_ok(), "{}", loaded.err().map(|errors| errors.lines()).unwrap_or_default());
+    assert_eq!(warnings.lines(), "");
+}

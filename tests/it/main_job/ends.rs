@@ -25,7 +25,7 @@ fn a_signal_while_it_verifies_puts_the_switch_back_and_ends_in_order() {
     let mut runs = [("proxy-1", Signal::INT), ("proxy-2", Signal::TERM)].map(|(host, signal)| (host, signal, start(host)));
     for (host, signal, run) in &mut runs {
         // the last step before the verification
-        run.wait_for(&["Z already  ", &format!("{host} 6 app ")]);
+        run.wait_for(&["Z already  ", &format!("{host} 10 app ")]);
         assert!(!status(lab.service(host)).unwrap().enabled);
         run.signal(*signal);
     }

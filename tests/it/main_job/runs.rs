@@ -53,6 +53,8 @@ pub(super) fn words(log: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for line in log.lines() {
         if let Some(word) = line.split(' ').nth(1).filter(|_| line.as_bytes().get(19) == Some(&b'Z'))
+            // said every half minute, however long it takes
+            && word != "still"
             && !words.contains(&word)
         {
             words.push(word);
