@@ -338,7 +338,8 @@ impl Captured {
 
     /// The text, if all of it is there and it is UTF-8; evidence that is cut or garbled is no evidence.
     pub fn text(&self) -> Option<&str> {
-        if self.is_cut() { None } else { std::str::from_utf8(&self.head).ok() }
+        // a tail stands after a cut only: what is read is all or nothing
+        if self.is_cut() || !self.tail.is_empty() { None } else { std::str::from_utf8(&self.head).ok() }
     }
 }
 
