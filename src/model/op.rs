@@ -52,7 +52,7 @@ impl Op {
 
     /// Whether it is a command of a runbook's author.
     pub fn is_authored(&self) -> bool {
-        matches!(self, Op::Shell(Shell { text: Cow::Owned(_), .. }))
+        matches!(self, Op::Shell(shell) if shell.is_authored())
     }
 
     /// Gives a command of a runbook's author the time that its step says; scripts of this program know their own.
@@ -151,6 +151,11 @@ impl Shell {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Whether it is a command of a runbook's author.
+    pub fn is_authored(&self) -> bool {
+        matches!(self.text, Cow::Owned(_))
     }
 
     /// The text of the script.
