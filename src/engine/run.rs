@@ -427,7 +427,8 @@ impl<W: World> Driver<W> {
         if !self.ctx.asking.can_ask {
             return Ok(false);
         }
-        let id = format!("batch-{}", n + 1);
+        // no step can be called so: the answer to one is none to the gate
+        let id = format!("batch:{}", n + 1);
         let hosts = self.plan.batches.iter().skip(n + 1).flatten();
         let hosts: Vec<HostName> = hosts.filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
         let recorder = &self.ctx.recorder;
