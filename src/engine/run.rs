@@ -234,14 +234,15 @@ impl<W: World> Driver<W> {
         for index in which {
             let name = self.plan.lanes.get(*index).map(|lane| lane.host.name.clone());
             let Some(lane) = self.lanes.get_mut(*index).and_then(Option::take) else { continue };
-            let (forks, index, lost) = (Arc::clone(&self.forks), *index, self.ctx.lost.clone());
-            let work = work(lane, self.ctx.clone());
+            // In their order, and not from within the tasks: a lane that others wait for must never wait for one of them. The
+            // semaphore is never closed; a lane that cannot wait for it works at once.
+            let permit = tokio::select! {
+                permit = Arc::clone(&self.forks).acquire_owned() => permit.ok(),
+                () = self.ctx.lost.cancelled() => None,
+            };
+            let (index, work) = (*index, work(lane, self.ctx.clone()));
             let task = tasks.spawn(async move {
-                // the semaphore is never closed; a lane that cannot wait for it works at once
-                let _permit = tokio::select! {
-                    permit = forks.acquire_owned() => permit.ok(),
-                    () = lost.cancelled() => None,
-                };
+                let _permit = permit;
                 (index, work.await)
             });
             names.extend(name.map(|name| (task.id(), name)));
