@@ -98,6 +98,12 @@ impl<W: World> Lane<W> {
         self.outcome
     }
 
+    /// Whether the preview left anything to do here that might change something.
+    pub fn may_change(&self) -> bool {
+        let may = |unit: &Arc<Unit>| unit.class == Class::Action && self.foreseen.contains(&unit.spec.step);
+        self.held.is_none() && self.units.iter().any(may)
+    }
+
     /// Connects and runs the pre-checks; whether the host may be worked on.
     pub async fn prechecks(&mut self, ctx: &RunContext<W>) -> bool {
         self.started.get_or_insert(ctx.world.now());
@@ -129,7 +135,7 @@ impl<W: World> Lane<W> {
 
     /// Waits until one more host may be out of service. Where nothing is going to be changed nothing goes out.
     async fn may_go_out(&mut self, ctx: &RunContext<W>) -> bool {
-        if self.held.is_some() || self.foreseen.is_empty() {
+        if !self.may_change() {
             return true;
         }
         let taken = tokio::select! {
