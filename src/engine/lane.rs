@@ -122,11 +122,10 @@ impl<W: World> Lane<W> {
         if !self.may_go_out(ctx).await {
             return self.finish(ctx).await;
         }
-        let stale = self.prechecked.is_none_or(|at| ctx.world.now().since(at) > FRESH);
-        if stale && !self.prechecks(ctx).await {
+        if self.is_stale(ctx) && !self.prechecks(ctx).await {
             return self.finish(ctx).await;
         }
-        self.section(ctx, Section::Step).await;
+        self.steps(ctx).await;
         self.section(ctx, Section::Verify).await;
         self.close(ctx).await;
         self.section(ctx, Section::VerifyAfterClose).await;
@@ -150,18 +149,45 @@ impl<W: World> Lane<W> {
         false
     }
 
-    async fn section(&mut self, ctx: &RunContext<W>, section: Section) {
+    /// Whether the pre-checks are too long ago to be acted upon.
+    fn is_stale(&self, ctx: &RunContext<W>) -> bool {
+        self.prechecked.is_none_or(|at| ctx.world.now().since(at) > FRESH)
+    }
+
+    /// The steps. What was waited for or asked before the first change may have taken long: then the pre-checks are asked
+    /// again. After it they are about a host that is not as it was.
+    async fn steps(&mut self, ctx: &RunContext<W>) {
         for index in 0..self.units.len() {
-            if self.stopped || self.units[index].spec.section != section {
+            if !self.is_next(ctx, index, Section::Step) {
                 continue;
             }
-            if ctx.is_stopping() {
+            let changed = self.ends.values().any(|end| end.changed);
+            if self.units[index].class == Class::Action && !changed && self.is_stale(ctx) && !self.prechecks(ctx).await {
                 self.stopped = true;
-                self.outcome.get_or_insert(HostOutcome::Cancelled);
                 return;
             }
             self.unit(ctx, index).await;
         }
+    }
+
+    async fn section(&mut self, ctx: &RunContext<W>, section: Section) {
+        for index in 0..self.units.len() {
+            if self.is_next(ctx, index, section) {
+                self.unit(ctx, index).await;
+            }
+        }
+    }
+
+    /// Whether a unit is of this section and may start.
+    fn is_next(&mut self, ctx: &RunContext<W>, index: usize, section: Section) -> bool {
+        if self.stopped || self.units[index].spec.section != section {
+            return false;
+        }
+        if ctx.is_stopping() {
+            self.stopped = true;
+            self.outcome.get_or_insert(HostOutcome::Cancelled);
+        }
+        !self.stopped
     }
 
     async fn unit(&mut self, ctx: &RunContext<W>, index: usize) {
@@ -184,6 +210,7 @@ impl<W: World> Lane<W> {
             tokio::select! {
                 () = ctx.world.sleep(pause) => {}
                 () = ctx.orders.stop.cancelled() => break,
+                () = ctx.lost.cancelled() => break,
             }
             attempt += 1;
             self.begun = Some(ctx.world.now());
