@@ -109,8 +109,15 @@ pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
     let _ = to.try_send(order);
 }
 
+/// Drops what was typed before a question was there to be read: it is no answer to it.
+fn forget_typed() {
+    // what is no terminal has nobody who types ahead
+    let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
 /// Asks a question of the run on the terminal; what is not a yes is a no.
 fn decide(question: &str) -> io::Result<bool> {
+    forget_typed();
     let mut err = io::stderr().lock();
     write!(err, "      Decide {question} [y/N] ")?;
     err.flush()?;
@@ -122,6 +129,7 @@ fn decide(question: &str) -> io::Result<bool> {
 
 /// Asks on the terminal: a phrase that must be typed, or a plain yes. Why it is asked was said before.
 pub fn ask(phrase: Option<&str>) -> io::Result<bool> {
+    forget_typed();
     let mut err = io::stderr().lock();
     match phrase {
         Some(phrase) => write!(err, "             type \"{phrase}\" to go on: ")?,

@@ -323,11 +323,14 @@ impl<W: World> Converge<'_, W> {
 
     async fn answer(&mut self, question: Question) -> Result<Answer, UnitEnd> {
         let host = self.host();
-        let id = if self.unit.spec.scope.is_shared() {
-            self.unit.spec.step.to_string()
-        } else {
-            format!("{}@{host}", self.unit.spec.step)
-        };
+        let mut id = self.unit.spec.step.to_string();
+        if !self.unit.spec.scope.is_shared() {
+            id.push_str(&format!("@{host}"));
+        }
+        if self.attempt.n > 1 {
+            // the answer to an earlier attempt is none to this one
+            id.push_str(&format!("#{}", self.attempt.n));
+        }
         let asked = EventKind::DecisionAsked {
             id: id.clone(),
             step: Some(self.unit.spec.step.clone()),

@@ -99,6 +99,12 @@ impl<W: World> Lane<W> {
         self.outcome
     }
 
+    /// Whether the preview left anything to do here that might change something.
+    pub fn may_change(&self) -> bool {
+        let may = |unit: &Arc<Unit>| unit.class == Class::Action && self.foreseen.contains(&unit.spec.step);
+        self.held.is_none() && self.units.iter().any(may)
+    }
+
     /// Connects and runs the pre-checks; whether the host may be worked on.
     pub async fn prechecks(&mut self, ctx: &RunContext<W>) -> bool {
         self.started.get_or_insert(ctx.world.now());
@@ -117,11 +123,10 @@ impl<W: World> Lane<W> {
         if !self.may_go_out(ctx).await {
             return self.finish(ctx).await;
         }
-        let stale = self.prechecked.is_none_or(|at| ctx.world.now().since(at) > FRESH);
-        if stale && !self.prechecks(ctx).await {
+        if self.is_stale(ctx) && !self.prechecks(ctx).await {
             return self.finish(ctx).await;
         }
-        self.section(ctx, Section::Step).await;
+        self.steps(ctx).await;
         self.section(ctx, Section::Verify).await;
         self.close(ctx).await;
         self.section(ctx, Section::VerifyAfterClose).await;
@@ -130,7 +135,7 @@ impl<W: World> Lane<W> {
 
     /// Waits until one more host may be out of service. Where nothing is going to be changed nothing goes out.
     async fn may_go_out(&mut self, ctx: &RunContext<W>) -> bool {
-        if self.held.is_some() || self.foreseen.is_empty() {
+        if !self.may_change() {
             return true;
         }
         let taken = tokio::select! {
@@ -145,18 +150,45 @@ impl<W: World> Lane<W> {
         false
     }
 
-    async fn section(&mut self, ctx: &RunContext<W>, section: Section) {
+    /// Whether the pre-checks are too long ago to be acted upon.
+    fn is_stale(&self, ctx: &RunContext<W>) -> bool {
+        self.prechecked.is_none_or(|at| ctx.world.now().since(at) > FRESH)
+    }
+
+    /// The steps. What was waited for or asked before the first change may have taken long: then the pre-checks are asked
+    /// again. After it they are about a host that is not as it was.
+    async fn steps(&mut self, ctx: &RunContext<W>) {
         for index in 0..self.units.len() {
-            if self.stopped || self.units[index].spec.section != section {
+            if !self.is_next(ctx, index, Section::Step) {
                 continue;
             }
-            if ctx.is_stopping() {
+            let changed = self.ends.values().any(|end| end.changed);
+            if self.units[index].class == Class::Action && !changed && self.is_stale(ctx) && !self.prechecks(ctx).await {
                 self.stopped = true;
-                self.outcome.get_or_insert(HostOutcome::Cancelled);
                 return;
             }
             self.unit(ctx, index).await;
         }
+    }
+
+    async fn section(&mut self, ctx: &RunContext<W>, section: Section) {
+        for index in 0..self.units.len() {
+            if self.is_next(ctx, index, section) {
+                self.unit(ctx, index).await;
+            }
+        }
+    }
+
+    /// Whether a unit is of this section and may start.
+    fn is_next(&mut self, ctx: &RunContext<W>, index: usize, section: Section) -> bool {
+        if self.stopped || self.units[index].spec.section != section {
+            return false;
+        }
+        if ctx.is_stopping() {
+            self.stopped = true;
+            self.outcome.get_or_insert(HostOutcome::Cancelled);
+        }
+        !self.stopped
     }
 
     async fn unit(&mut self, ctx: &RunContext<W>, index: usize) {
@@ -179,6 +211,7 @@ impl<W: World> Lane<W> {
             tokio::select! {
                 () = ctx.world.sleep(pause) => {}
                 () = ctx.orders.stop.cancelled() => break,
+                () = ctx.lost.cancelled() => break,
             }
             attempt += 1;
             self.begun = Some(ctx.world.now());

@@ -77,18 +77,13 @@ pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orde
                 }),
                 Control::Stop { by } if !given.asked.is_cancelled() => {
                     given.asked.cancel();
-                    say.send_if_modified(|answer| {
-                        let waiting = *answer == Answer::Waiting;
-                        if waiting {
-                            *answer = Answer::Declined(format!("stopped by {by}"));
-                        }
-                        waiting
-                    });
+                    decline(&say, &by);
                     let _ = recorder.note(EventKind::RunStopping { reason: "as asked".to_owned(), by }).await;
                 }
                 Control::Stop { .. } => {}
                 Control::Cancel { by } => {
                     given.asked.cancel();
+                    decline(&say, &by);
                     if !given.cancel.is_cancelled() {
                         given.cancel.cancel();
                         let _ = recorder.note(EventKind::RunAborting { reason: "as asked again".to_owned(), by }).await;
@@ -98,4 +93,15 @@ pub fn listen(mut control: mpsc::Receiver<Control>, recorder: Recorder) -> (Orde
         }
     });
     (orders, task)
+}
+
+/// Who stops a run that waits to be confirmed does not confirm it.
+fn decline(say: &watch::Sender<Answer>, by: &str) {
+    say.send_if_modified(|answer| {
+        let waiting = *answer == Answer::Waiting;
+        if waiting {
+            *answer = Answer::Declined(format!("stopped by {by}"));
+        }
+        waiting
+    });
 }

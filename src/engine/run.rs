@@ -22,7 +22,7 @@ use crate::model::event::{EventKind, PlannedStep, PreviewGroup, SCHEMA};
 use crate::model::finding::Finding;
 use crate::model::id::{HostName, RunId, StepId};
 use crate::model::outcome::{HostOutcome, Risk, RunState as EndState};
-use crate::model::plan::{Confirmation, Plan};
+use crate::model::plan::{Confirmation, Plan, Section};
 use crate::model::step::ClosePolicy;
 use crate::plan::batches::at_worst;
 use crate::state::run::RunState;
@@ -220,7 +220,7 @@ impl<W: World> Driver<W> {
             }
             return Ok(());
         }
-        if !self.confirmed(&previews).await? {
+        if !self.confirmed().await? {
             self.ended.push(EndState::Aborted);
             return Ok(());
         }
@@ -328,8 +328,9 @@ impl<W: World> Driver<W> {
     }
 
     /// Asks, where something would or might be changed. Where nothing would, nothing may be: the lanes see to that.
-    async fn confirmed(&mut self, previews: &BTreeMap<usize, LanePreview>) -> Result<bool, EngineError> {
-        let might_change = previews.values().any(|p| p.changes > 0 || p.not_known > 0);
+    async fn confirmed(&mut self) -> Result<bool, EngineError> {
+        // what runs once is counted on one host, and may be done on another
+        let might_change = self.lanes.iter().flatten().any(Lane::may_change);
         if self.ctx.is_stopping() {
             return Ok(false);
         }
@@ -415,11 +416,15 @@ impl<W: World> Driver<W> {
         Ok(())
     }
 
-    /// The first host of the batch does what is done once a run. It has its turn to be out of service before the others:
+    /// The first host of the batch that may be changed does what is done once a run. It has its turn to be out of service before the others:
     /// they would wait for it in their turns.
     async fn lead(&mut self, go: &[usize]) {
-        let shared: Vec<&StepId> = self.plan.units.iter().filter(|unit| unit.scope.is_shared()).map(|unit| &unit.step).collect();
-        let Some(lane) = go.first().and_then(|index| self.plan.lanes.get(*index)) else { return };
+        // pre-checks are over, and who leads them is who comes to them first
+        let shared = self.plan.units.iter().filter(|unit| unit.scope.is_shared() && unit.section != Section::Precheck);
+        let shared: Vec<&StepId> = shared.map(|unit| &unit.step).collect();
+        let may = |index: &&usize| self.lanes.get(**index).and_then(Option::as_ref).is_some_and(Lane::may_change);
+        let leader = go.iter().find(may).or(go.first());
+        let Some(lane) = leader.and_then(|index| self.plan.lanes.get(*index)) else { return };
         if !shared.is_empty() {
             self.ctx.shared.lead(&lane.host.name, shared.into_iter());
             // no host is being worked on between two batches, so there is nothing to wait for; its lane says why not
@@ -432,7 +437,8 @@ impl<W: World> Driver<W> {
         if !self.ctx.asking.can_ask {
             return Ok(false);
         }
-        let id = format!("batch-{}", n + 1);
+        // no step can be called so: the answer to one is none to the gate
+        let id = format!("batch:{}", n + 1);
         let hosts = self.plan.batches.iter().skip(n + 1).flatten();
         let hosts: Vec<HostName> = hosts.filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
         let recorder = &self.ctx.recorder;

@@ -53,7 +53,7 @@ impl Op {
 
     /// Whether it is a command of a runbook's author.
     pub fn is_authored(&self) -> bool {
-        matches!(self, Op::Shell(Shell { text: Cow::Owned(_), .. }))
+        matches!(self, Op::Shell(shell) if shell.is_authored())
     }
 
     /// Gives a command of a runbook's author the time that its step says; scripts of this program know their own.
@@ -347,7 +347,8 @@ impl Captured {
 
     /// The text, if all of it is there and it is UTF-8; evidence that is cut or garbled is no evidence.
     pub fn text(&self) -> Option<&str> {
-        if self.is_cut() { None } else { std::str::from_utf8(&self.head).ok() }
+        // a tail stands after a cut only: what is read is all or nothing
+        if self.is_cut() || !self.tail.is_empty() { None } else { std::str::from_utf8(&self.head).ok() }
     }
 }
 

@@ -132,6 +132,28 @@ fn collect(value: &Value, path: &mut Vec<String>, found: &mut Vec<Placeholder>) 
     }
 }
 
+/// Whether the shell text of a step reads the environment variable of that name.
+pub fn reads(fields: &Map<String, Value>, name: &str) -> bool {
+    fields.iter().any(|(key, value)| {
+        let nested = || value.as_object().is_some_and(|step| reads(step, name));
+        if NESTING.contains(&key.as_str()) { nested() } else { SHELL_KEYS.contains(&key.as_str()) && mentions(value, name) }
+    })
+}
+
+fn mentions(value: &Value, name: &str) -> bool {
+    match value {
+        Value::String(text) => [format!("${name}"), format!("${{{name}"), format!("${{#{name}")].iter().any(|sign| {
+            text.match_indices(sign.as_str()).any(|(at, _)| {
+                let next = text[at + sign.len()..].chars().next();
+                !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+            })
+        }),
+        Value::Array(items) => items.iter().any(|item| mentions(item, name)),
+        Value::Object(map) => map.values().any(|item| mentions(item, name)),
+        _ => false,
+    }
+}
+
 /// Fills in the fields of a step. `lookup` knows the values, `names` lists them for suggestions.
 pub fn fill(
     fields: &Map<String, Value>,
@@ -280,7 +302,7 @@ fn texts(value: &Value) -> Vec<&str> {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::{fill, late, placeholders};
+    use super::{fill, late, placeholders, reads};
 
     fn look(name: &str) -> Option<Value> {
         match name {
@@ -336,6 +358,20 @@ mod tests {
             "until.run@5: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
         ];
         assert_eq!(filled(fields), Err(want.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_command_reads_a_variable_by_its_whole_name() {
+        let reads = |fields: Value| reads(fields.as_object().expect("a table"), "sha");
+        for text in ["echo $sha", "echo \"${sha}\"", "x=${sha:-none}", "$sha", "[ ${#sha} = 40 ]"] {
+            assert!(reads(json!({ "run": text })), "{text}");
+            assert!(reads(json!({"remember": {"a": {"run": text}}})), "{text}");
+            assert!(reads(json!({"until": {"kind": "require", "run": text}})), "{text}");
+            assert!(!reads(json!({"ask": text, "until": {"kind": "http", "url": text}})), "{text}");
+        }
+        for text in ["echo $shard", "echo ${sha1}", "echo sha", "$ sha"] {
+            assert!(!reads(json!({ "run": text })), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::model::fields::nearest;
 use crate::model::plan::Section;
 use crate::model::runbook::{Runbook, StepDecl};
+use crate::model::template::{placeholders, reads};
 use crate::model::when::When;
 
 /// What was asked for.
@@ -44,7 +45,8 @@ pub fn selected<'r>(runbook: &'r Runbook, selection: &Selection) -> Result<Vec<N
     };
     let (kept, left): (Vec<_>, Vec<_>) = numbered.iter().copied().enumerate().partition(|(at, (_, step))| takes_part(*at, step));
     for (_, (_, step)) in &kept {
-        for id in left.iter().map(|(_, (_, left))| left.id.as_str()).filter(|id| depends(step, id)) {
+        for (_, (_, left)) in left.iter().filter(|(_, (_, left))| depends(step, left) || lacks(step, left, &kept)) {
+            let id = &left.id;
             let message = format!("step `{}` depends on `{id}`, which is left out", step.id);
             errors.push((message, Some(format!("leave out `{}` as well, or keep `{id}`", step.id))));
         }
@@ -71,11 +73,57 @@ fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<Refusal> {
 }
 
 /// Whether a step reads what another came to, in its condition or in a placeholder.
-fn depends(step: &StepDecl, id: &str) -> bool {
+fn depends(step: &StepDecl, other: &StepDecl) -> bool {
+    let id = other.id.as_str();
     let condition = step.when.as_deref().and_then(|text| When::parse(text).ok());
     let in_condition = condition.is_some_and(|when| {
         when.names().iter().any(|name| matches!(name.parts.as_slice(), [steps, named, ..] if steps == "steps" && named == id))
     });
     let late = format!("steps.{id}.");
-    in_condition || crate::model::template::placeholders(&step.fields).iter().any(|p| p.name.starts_with(&late))
+    in_condition || placeholders(&step.fields).iter().any(|p| p.name.starts_with(&late))
+}
+
+/// Whether a command of a step reads a variable that only a step captures which is left out: `rm -r "$dir/old"` without
+/// its `dir` is another command.
+fn lacks(step: &StepDecl, left: &StepDecl, kept: &[(usize, Numbered<'_>)]) -> bool {
+    let captures = |step: &StepDecl, name: &str| step.captured().iter().any(|(own, _)| own == name);
+    let is_read = |name: &str| reads(&step.fields, name) && !kept.iter().any(|(_, (_, kept))| captures(kept, name));
+    left.captured().iter().any(|(name, _)| is_read(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Selection, selected};
+    use crate::model::runbook::Runbook;
+
+    fn step(id: &str, section: &str, fields: Value) -> Value {
+        json!({"id": id, "section": section, "kind": "exec", "observe": false, "optional": false, "timeout": null, "scope": "each-host",
+            "secrets": [], "tags": [], "fields": fields})
+    }
+
+    fn runbook(steps: Vec<Value>) -> Runbook {
+        let rollout = serde_json::to_value(crate::model::plan::Rollout::default()).expect("JSON");
+        let text = json!({"name": "x", "title": "x", "risk": "restarts", "vars": [], "rollout": rollout, "phases": [],
+            "steps": steps, "path": "x.toml", "sha256": ""});
+        serde_json::from_value(text).expect("a runbook")
+    }
+
+    fn skipping(book: &Runbook, id: &str) -> Result<usize, Vec<String>> {
+        let selection = Selection { skip: vec![id.to_owned()], ..Selection::default() };
+        let told = |errors: Vec<super::Refusal>| errors.into_iter().map(|(message, _)| message).collect();
+        selected(book, &selection).map(|kept| kept.len()).map_err(told)
+    }
+
+    #[test]
+    fn a_command_is_not_run_without_the_value_that_a_step_left_out_captures() {
+        let find = || step("find", "step", json!({"run": "readlink x", "capture": {"dir": {"from": "stdout:trim"}}}));
+        let wipe = || step("wipe", "step", json!({"run": "rm -r \"$dir/old\""}));
+        let book = runbook(vec![find(), wipe()]);
+        assert_eq!(skipping(&book, "find"), Err(vec!["step `wipe` depends on `find`, which is left out".to_owned()]));
+        assert_eq!(skipping(&book, "wipe"), Ok(1));
+        let other = step("other", "precheck", json!({"run": "pwd", "capture": {"dir": {"from": "stdout:trim"}}}));
+        assert_eq!(skipping(&runbook(vec![other, find(), wipe()]), "find"), Ok(2), "another step captures it");
+    }
 }

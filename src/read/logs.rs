@@ -213,8 +213,9 @@ pub struct Fresh {
     pub total: u64,
     /// How many bytes no look has read.
     pub missed: u64,
-    /// Whether another file took its place, or it was cut: the new one counts from its beginning.
-    pub rotated: bool,
+    /// The last look that found another file in its place, or a cut one, or none: the new one counts from its beginning. What
+    /// was written to the former one after the look before that is not known, not even how much it was.
+    pub rotated: Option<usize>,
 }
 
 /// Follows a file over the looks, oldest first; `None` where it was not there. What the first look read is old.
@@ -227,17 +228,16 @@ pub fn fresh<'w>(looks: impl IntoIterator<Item = Option<&'w Window>>) -> Fresh {
         open = unfinished(first);
         known = Some((first.inode, first.end(), seam(first)));
     }
-    for window in looks {
+    for (at_look, window) in (1..).zip(looks) {
         let Some(window) = window else {
-            fresh.rotated |= known.is_some();
-            known = None;
+            fresh.rotated = known.take().map(|_| at_look).or(fresh.rotated);
             fresh.stretches.push(std::mem::take(&mut open));
             continue;
         };
         let same = known.as_ref().filter(|(inode, end, last)| goes_on(window, *inode, *end, last));
         let at = same.map_or(0, |(_, end, _)| *end);
         if same.is_none() {
-            fresh.rotated |= known.is_some();
+            fresh.rotated = known.take().map(|_| at_look).or(fresh.rotated);
             fresh.stretches.push(std::mem::take(&mut open));
         }
         let gap = window.start.saturating_sub(at);
@@ -302,7 +302,7 @@ mod tests {
         let looks = [window(1, 0, "a\nhalf"), window(1, 4, "lf line\nc\n"), window(1, 9, "ne\nc\nd\n")];
         let got = fresh(looks.iter().map(Some));
         assert_eq!(new(&got.stretches), pairs(&[("half", " line\nc\nd\n")]));
-        assert_eq!((got.total, got.missed, got.rotated), (10, 0, false));
+        assert_eq!((got.total, got.missed, got.rotated), (10, 0, None));
         assert_eq!(fresh([Some(&looks[0]), Some(&looks[0])]).stretches, []);
         assert_eq!(fresh([]).stretches, []);
     }
@@ -317,12 +317,12 @@ mod tests {
         ] {
             let got = fresh([Some(&old), Some(&next)]);
             let want = String::from_utf8_lossy(&next.bytes).into_owned();
-            assert_eq!((new(&got.stretches), got.rotated), (pairs(&[("", &want)]), true), "{what}");
+            assert_eq!((new(&got.stretches), got.rotated), (pairs(&[("", &want)]), Some(1)), "{what}");
         }
         let got = fresh([Some(&old), None, Some(&window(1, 0, "x\n"))]);
-        assert_eq!((new(&got.stretches), got.rotated, got.missed), (pairs(&[("", "x\n")]), true, 0));
+        assert_eq!((new(&got.stretches), got.rotated, got.missed), (pairs(&[("", "x\n")]), Some(1), 0));
         let got = fresh([None, Some(&window(1, 0, "x\n"))]);
-        assert_eq!((new(&got.stretches), got.rotated), (pairs(&[("", "x\n")]), false), "it was not there before");
+        assert_eq!((new(&got.stretches), got.rotated), (pairs(&[("", "x\n")]), None), "it was not there before");
     }
 
     #[test]

@@ -57,7 +57,7 @@ opened. PM2 itself is asked as the user that is logged in.
 Follows: the lines that match `pattern` are counted; more than `max` is a no. Times, ids, hex and numbers in them are replaced, \
 so that lines of one fault are one signature. With since = \"first-look\" only what is written after the first look counts, for \
 `stable_for`: application logs carry no times. A file that is rotated or cut meanwhile counts from its beginning, and that is \
-told. A file that may not be read, is no regular file or has grown by more than `tail` between two looks, a daemon that does not \
+told; since the end of the former one may not have been read, `stable_for` begins again. A file that may not be read, is no regular file or has grown by more than `tail` between two looks, a daemon that does not \
 answer, and an app that logs to nothing but /dev/null are unreadable, never quiet; of an app that keeps one of its two streams that \
 one is read.
 Would change: nothing.
@@ -234,7 +234,7 @@ impl LogScan {
         let sights: Vec<(Timestamp, Vec<LogFile>)> =
             looks.iter().filter_map(|look| Some((look.at, self.source.sighted(look).ok()?))).collect();
         let mut hits = Hits::default();
-        let (mut written, mut missed, mut rotated, mut first) = (0, 0, Vec::new(), None);
+        let (mut written, mut missed, mut rotated, mut first, mut whole) = (0, 0, Vec::new(), None, None);
         for file in files {
             let course: Vec<(Timestamp, Option<&Window>)> =
                 sights.iter().filter_map(|(at, all)| Some((*at, seen_of(all, &file.path)?))).collect();
@@ -242,8 +242,10 @@ impl LogScan {
             hits.take(self.count(&news.stretches));
             written += news.total;
             missed += news.missed;
-            if news.rotated {
+            if let Some(at) = news.rotated {
                 rotated.push(line(&file.path, 120));
+                // the end of the former file may not have been read: the watch starts again
+                whole = whole.max(course.get(at).map(|(at, _)| *at));
             }
             // the shortest watch of a file is the watch of all
             first = first.max(course.first().map(|(at, _)| *at));
@@ -264,7 +266,7 @@ impl LogScan {
             let what = format!("{} were written to {} between two looks and not read", size(missed), named(files));
             return Err(Unreadable::new(what).hint("read more of each file: tail = \"1MiB\""));
         }
-        let left = watch.saturating_sub(watched);
+        let left = watch.saturating_sub(now.since(first.max(whole).unwrap_or(now)));
         if left.is_zero() && looks.len() > 1 {
             return Ok(Verdict::Holds(note));
         }

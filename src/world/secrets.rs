@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use memchr::memmem;
@@ -28,6 +29,8 @@ pub(crate) struct Secrets {
     sources: BTreeMap<String, SecretSource>,
     home: Option<PathBuf>,
     known: Mutex<BTreeMap<String, String>>,
+    /// Name and value of all that are known, the longest first: one may be a part of another.
+    hidden: RwLock<Vec<(String, String)>>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -39,20 +42,28 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     /// Nothing is resolved yet. `home` is what `~/` in the name of a file stands for.
     pub(crate) fn new(sources: BTreeMap<String, SecretSource>, home: Option<PathBuf>) -> Self {
-        Self { sources, home, known: Mutex::default() }
+        Self { sources, home, known: Mutex::default(), hidden: RwLock::default() }
     }
 
-    /// The script with the values of its secrets in its environment, and the values by name; an error says which secret
-    /// cannot be had, and why, without the value.
-    pub(crate) async fn equip(&self, script: &Shell) -> Result<(Shell, Vec<(String, String)>), String> {
+    /// The script with the values of its secrets in its environment; an error says which secret cannot be had, and why,
+    /// without the value.
+    pub(crate) async fn equip(&self, script: &Shell) -> Result<Shell, String> {
         let mut equipped = script.clone();
-        let mut values = Vec::new();
         for name in &script.secrets {
             let value = self.value(name).await.map_err(|why| format!("secret `{name}`: {why}"))?;
-            equipped.env.insert(name.clone(), value.clone());
-            values.push((name.clone(), value));
+            equipped.env.insert(name.clone(), value);
         }
-        Ok((equipped, values))
+        Ok(equipped)
+    }
+
+    /// Takes every value that is known by now out of what a command printed: one command writes what another prints.
+    pub(crate) fn redact(&self, reply: &mut ShellReply) {
+        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
+        for captured in [&mut reply.stdout, &mut reply.stderr] {
+            for (name, value) in hidden.iter() {
+                redact_stream(captured, name, value.as_bytes());
+            }
+        }
     }
 
     async fn value(&self, name: &str) -> Result<String, String> {
@@ -71,6 +82,9 @@ impl Secrets {
         };
         let value = fit(value)?;
         known.insert(name.to_owned(), value.clone());
+        let mut hidden = self.hidden.write().unwrap_or_else(PoisonError::into_inner);
+        hidden.push((name.to_owned(), value.clone()));
+        hidden.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         Ok(value)
     }
 
@@ -129,31 +143,24 @@ fn fit(value: String) -> Result<String, String> {
     }
 }
 
-/// Takes the values out of what a command printed.
-pub(crate) fn redact(reply: &mut ShellReply, values: &[(String, String)]) {
-    for captured in [&mut reply.stdout, &mut reply.stderr] {
-        for (name, value) in values {
-            redact_stream(captured, name, value.as_bytes());
-        }
-    }
-}
-
 fn redact_stream(captured: &mut Captured, name: &str, value: &[u8]) {
-    let was_cut = captured.is_cut();
-    let before = captured.head.len() + captured.tail.len();
-    captured.head = replaced(&captured.head, name, value);
-    captured.tail = replaced(&captured.tail, name, value);
-    if was_cut {
+    if captured.is_cut() {
+        captured.head = replaced(&captured.head, name, value);
+        captured.tail = replaced(&captured.tail, name, value);
         // the cut may go through the value
         let ends = (1..value.len().min(captured.head.len() + 1)).rev().find(|n| captured.head.ends_with(&value[..*n]));
         captured.head.truncate(captured.head.len() - ends.unwrap_or(0));
         let begins =
             (1..value.len().min(captured.tail.len() + 1)).rev().find(|n| captured.tail.starts_with(&value[value.len() - n..]));
         captured.tail.drain(..begins.unwrap_or(0));
+        // what was cut stays cut, however long the names are that stand in it now
+        captured.total = captured.total.max((captured.head.len() + captured.tail.len()) as u64 + 1);
     } else {
+        // nothing is missing between head and tail, and a value may lie across both
+        captured.head.append(&mut captured.tail);
+        captured.head = replaced(&captured.head, name, value);
         // what is whole stays whole: its length is that of what is kept
-        let after = captured.head.len() + captured.tail.len();
-        captured.total = captured.total.saturating_add(after as u64).saturating_sub(before as u64);
+        captured.total = captured.head.len() as u64;
     }
 }
 
@@ -175,7 +182,7 @@ mod tests {
     use std::io::Write;
 
     use super::{Secrets, redact_stream};
-    use crate::model::op::{Captured, Shell};
+    use crate::model::op::{Captured, Exit, Shell, ShellReply};
     use crate::model::plan::SecretSource;
 
     fn secrets(source: SecretSource) -> Secrets {
@@ -226,5 +233,28 @@ mod tests {
         let cut = Captured { head: b"x hunt".to_vec(), tail: b"er2 y hunter2".to_vec(), total: 1000 };
         let got = clean(cut);
         assert_eq!((got.head, got.tail, got.total), (b"x ".to_vec(), b" y [secret:t]".to_vec(), 1000));
+        let long = clean(Captured { head: b"hunter2".to_vec(), tail: b"hunter2".to_vec(), total: 15 });
+        assert!(long.is_cut(), "{long:?}");
+    }
+
+    #[test]
+    fn a_value_is_taken_out_where_it_lies_across_the_two_parts_that_are_kept() {
+        let mut captured = Captured { head: b"x hunt".to_vec(), tail: b"er2 y".to_vec(), total: 11 };
+        redact_stream(&mut captured, "t", b"hunter2");
+        assert_eq!(captured, Captured::whole("x [secret:t] y"));
+    }
+
+    #[tokio::test]
+    async fn what_one_command_was_given_is_taken_out_of_the_output_of_every_other() {
+        let sources = [("a", "hunter"), ("b", "hunter-two")].map(|(name, value)| (name.to_owned(), command(&["printf", value])));
+        let secrets = Secrets::new(BTreeMap::from(sources), None);
+        for name in ["a", "b"] {
+            secrets.value(name).await.expect("a value");
+        }
+        let (stdout, stderr) = (Captured::whole("hunter-two, hunter"), Captured::default());
+        let exit = Exit::Code { code: 0 };
+        let mut reply = ShellReply { exit, stdout, stderr, took: std::time::Duration::ZERO };
+        secrets.redact(&mut reply);
+        assert_eq!(reply.stdout, Captured::whole("[secret:b], [secret:a]"));
     }
 }

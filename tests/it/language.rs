@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use runbook::engine;
+use runbook::engine::run::Setup;
 use runbook::model::control::Control;
 use runbook::model::event::EventKind;
 use runbook::model::op::Exit;
@@ -162,7 +164,7 @@ async fn the_gate_asks_where_somebody_can_be_asked() {
         run.plan.rollout.max_failures = BatchSize::Count(5);
         run.asking.can_ask = answer.is_some();
         if let Some(yes) = answer {
-            run.orders.push(Control::Answer { id: "batch-1".to_owned(), yes, by: "test".to_owned() });
+            run.orders.push(Control::Answer { id: "batch:1".to_owned(), yes, by: "test".to_owned() });
         }
         let state = run.ends().await;
         assert_eq!(run.world.ledger().len() == 3, worked, "{answer:?}: {:?}", run.world.ledger());
@@ -221,4 +223,58 @@ async fn a_condition_of_a_group_reads_the_variables_of_the_group() {
     let run = Run::new(vec![("a", Machine::default())], vec![step, proof(2)]);
     run.ends().await;
     assert_eq!(run.world.ledger(), ["a: work"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_runs_once_is_done_unconfirmed() {
+    // the host whose lane looked for all in the preview is left out later, and with it what was counted there
+    let mut once = work(1, "once");
+    once.scope = Scope::Once;
+    let maybe = unit(2, "maybe", Section::Step, "exec", json!({ "run": "maybe", "unless": "no-need" }));
+    let mut machines = three();
+    machines[0].1 = Machine::default().ending("no-need", &[Exit::TimedOut]);
+    machines[1].1 = Machine::default().ending("no-need", &[Exit::Code { code: 0 }]);
+    machines[2].1 = Machine::default().ending("no-need", &[Exit::Code { code: 0 }]);
+    let mut run = Run::new(machines, vec![once, maybe, proof(3)]);
+    run.orders = vec![Control::Decline { reason: "no".to_owned() }];
+    let state = run.ends().await;
+    assert_eq!((run.world.ledger(), code(&state)), (Vec::<String>::new(), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_left_out_does_not_lead_the_others() {
+    let mut once = work(1, "once");
+    once.scope = Scope::Once;
+    let maybe = unit(2, "maybe", Section::Step, "exec", json!({ "run": "maybe", "unless": "no-need" }));
+    let mut machines = three();
+    machines[0].1 = Machine::default().ending("no-need", &[Exit::TimedOut]);
+    let run = Run::new(machines, vec![once, maybe, proof(3)]);
+    let state = run.ends().await;
+    assert_eq!(run.world.ledger(), ["b: once"]);
+    assert_eq!(outcome(&state, "c"), Some(HostOutcome::Ok));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_others_wait_for_has_its_turn_before_them() {
+    let mut once = work(1, "once");
+    once.scope = Scope::Once;
+    for _ in 0..5 {
+        let mut run = Run::new(three(), vec![once.clone(), work(2, "work"), proof(3)]);
+        run.plan.rollout.max_out = Some(BatchSize::Count(1));
+        let (to, control) = tokio::sync::mpsc::channel(8);
+        to.send(run.orders[0].clone()).await.expect("room for orders");
+        let setup = Setup { forks: 1, ..run.setup(control) };
+        let ended = tokio::time::timeout(Duration::from_secs(60), tokio::spawn(engine::run::run(setup))).await;
+        let state = ended.expect("nobody waits for ever").expect("no panic").expect("the record holds");
+        assert_eq!((code(&state), run.world.ledger().len()), (0, 4));
+        drop(to);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cancels_at_the_prompt_does_not_confirm() {
+    let mut run = Run::new(three(), vec![work(1, "work"), proof(2)]);
+    run.orders = vec![];
+    let state = run.cancelled_after(Duration::from_secs(30)).await;
+    assert_eq!((run.world.ledger(), code(&state)), (Vec::<String>::new(), 4));
 }

@@ -8,7 +8,7 @@ use runbook::model::event::EventKind;
 use runbook::model::id::StepId;
 use runbook::model::op::{Exit, Op};
 use runbook::model::outcome::{HostOutcome, Outcome};
-use runbook::model::plan::{Scope, Section, UnitSpec};
+use runbook::model::plan::{Backoff, BatchSize, Retry, Scope, Section, UnitSpec};
 use serde_json::{Value, json};
 
 use crate::harness::script::{Run, code, host, outcome, unit, unit_outcome};
@@ -198,4 +198,63 @@ async fn a_value_that_is_not_there_fails_the_step_and_one_for_the_way_back_forbi
     let run = Run::new(vec![("a", Machine::default())], vec![deploy, proof(2)]);
     let state = run.ends().await;
     assert_eq!((run.world.ledger(), outcome(&state, "a")), (Vec::<String>::new(), Some(HostOutcome::Refused)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_waited_for_makes_the_prechecks_old() {
+    for (still_fits, worked) in [(0, true), (1, false)] {
+        let fit = unit(1, "fit", Section::Precheck, "require", json!({ "run": "fit" }));
+        let pause = step(2, "pause", "wait", json!({ "for": "90s" }));
+        // the preview, the batch, and once more before the first change
+        let machine = Machine::default().ending("fit", &ends(&[0, 0, still_fits]));
+        let run = Run::new(vec![("a", machine)], vec![fit, pause, work(3), proof(4)]);
+        let state = run.ends().await;
+        assert_eq!(run.world.ledger().len(), usize::from(worked));
+        assert_eq!(outcome(&state, "a"), Some(if worked { HostOutcome::Ok } else { HostOutcome::Refused }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_soak_looks_at_what_was_verified_and_at_nothing_that_is_over() {
+    let steps = || {
+        let pause = step(2, "pause", "wait", json!({ "for": "5s" }));
+        vec![step(1, "go", "confirm", json!({ "ask": "go on?" })), pause, work(3), proof(4)]
+    };
+    for (then, fine) in [(0, true), (1, false)] {
+        // looked at in the preview, verified once, and then while it soaks
+        let mut run = Run::new(vec![("a", Machine::default().ending("proof", &ends(&[0, 0, then])))], steps());
+        run.asking.approved.insert(StepId::parse("go").expect("a step id"));
+        run.asking.by = "ci".to_owned();
+        run.plan.rollout.soak = Duration::from_secs(20);
+        let state = run.ends().await;
+        assert_eq!(outcome(&state, "a"), Some(if fine { HostOutcome::Ok } else { HostOutcome::Failed }));
+        let why = host(&state, "a").finding.as_ref().map(|finding| finding.code.clone());
+        assert_eq!(why, (!fine).then(|| "wrong-exit".to_owned()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_for_the_question_that_it_was_given_to() {
+    // a step may have the name that a gate once went by
+    let mut go = step(1, "batch-1", "confirm", json!({ "ask": "go on?" }));
+    go.scope = Scope::Controller;
+    let mut machines = three();
+    machines[0].1 = Machine::default().ending("work", &ends(&[1]));
+    let mut run = Run::new(machines, vec![go, work(2), proof(3)]);
+    run.plan.batches = vec![vec![0], vec![1, 2]];
+    run.plan.rollout.max_failures = BatchSize::Count(5);
+    run.asking.can_ask = true;
+    run.orders.push(Control::Answer { id: "batch-1".to_owned(), yes: true, by: "kai".to_owned() });
+    run.ends().await;
+    assert_eq!(run.world.ledger(), ["a: work"], "nobody answered the gate");
+
+    // a no to the first attempt is none to the second
+    let mut go = step(1, "go", "confirm", json!({ "ask": "go on?" }));
+    go.retry = Some(Retry { times: 1, delay: Duration::from_secs(1), backoff: Backoff::Fixed });
+    let mut run = Run::new(vec![("a", Machine::default())], vec![go, work(2), proof(3)]);
+    run.asking.can_ask = true;
+    let said = |id: &str, yes| Control::Answer { id: id.to_owned(), yes, by: "kai".to_owned() };
+    run.orders.extend([said("go@a", false), said("go@a#2", true)]);
+    run.ends().await;
+    assert_eq!(run.world.ledger(), ["a: work"]);
 }

@@ -11,7 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::plan::UnitSpec;
 use crate::model::runbook::captured;
-use crate::model::template::{SHELL_KEYS, fill};
+use crate::model::template::{fill, reads};
 use crate::model::when::{Lookup, Truth};
 
 impl<W: World> Lane<W> {
@@ -124,36 +124,5 @@ impl<W: World> Lane<W> {
 /// Whether the commands of a unit read a variable of that name, other than one that the unit captures itself.
 fn uses(spec: &UnitSpec, name: &str) -> bool {
     let own = captured(&spec.fields).iter().any(|(own, _)| own == name);
-    !own && SHELL_KEYS.iter().filter_map(|key| spec.fields.get(*key)).any(|value| reads(value, name))
-}
-
-fn reads(value: &Value, name: &str) -> bool {
-    match value {
-        Value::String(text) => [format!("${name}"), format!("${{{name}")].iter().any(|sign| {
-            text.match_indices(sign.as_str()).any(|(at, _)| {
-                let next = text[at + sign.len()..].chars().next();
-                !next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
-            })
-        }),
-        Value::Array(items) => items.iter().any(|item| reads(item, name)),
-        Value::Object(map) => map.values().any(|item| reads(item, name)),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::reads;
-
-    #[test]
-    fn a_command_reads_a_variable_by_its_whole_name() {
-        for text in ["echo $sha", "echo \"${sha}\"", "x=${sha:-none}", "$sha"] {
-            assert!(reads(&json!({"a": [text]}), "sha"), "{text}");
-        }
-        for text in ["echo $shard", "echo ${sha1}", "echo sha", "$ sha"] {
-            assert!(!reads(&json!(text), "sha"), "{text}");
-        }
-    }
+    !own && reads(&spec.fields, name)
 }

@@ -8,8 +8,10 @@ use crate::engine::world::World;
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::outcome::{HostOutcome, Outcome};
+use crate::model::plan::Section;
 use crate::model::step::Note;
 use crate::state::summary::keyed;
+use crate::steps::Class;
 
 impl<W: World> Lane<W> {
     /// One more look at every verification of a finished host; whether all still hold.
@@ -20,7 +22,9 @@ impl<W: World> Lane<W> {
         for index in 0..self.units.len() {
             let unit = self.units[index].clone();
             let held = self.ends.get(&unit.spec.step).filter(|end| end.outcome == Outcome::Ok).and_then(|end| end.note.clone());
-            let (true, Some(held)) = (unit.polls(), held) else { continue };
+            // a wait that is over says nothing of how it is now, and an answer is not given twice
+            let verifies = matches!(unit.spec.section, Section::Verify | Section::VerifyAfterClose) && unit.class == Class::Check;
+            let (true, Some(held)) = (verifies, held) else { continue };
             let end = self.look_again(ctx, &unit).await;
             // what must hold for a time has only just been looked at again: its word says whether it still does, if it
             // is still about the same process

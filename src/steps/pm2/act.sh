@@ -109,7 +109,7 @@ else
   run 55 "$VERB" "$APP_ID"
 fi
 code=$?
-[ $code -eq 0 ] || fail "$code" "pm2 $VERB ended with status $code"
+case $code in 0) ;; 9[0-5]) fail 1 "pm2 $VERB ended with status $code" ;; *) fail "$code" "pm2 $VERB ended with status $code" ;; esac
 [ "$SAVE" = yes ] || exit 0
 run 55 save || fail 96 "pm2 save ended with status $?"
 )

@@ -16,7 +16,7 @@ use crate::model::op::{Captured, Exit, Op, Reply, Shell as Script, ShellReply};
 use crate::model::time::Timestamp;
 use crate::world::http;
 use crate::world::pm2_rpc;
-use crate::world::secrets::{Secrets, redact};
+use crate::world::secrets::Secrets;
 use crate::world::ssh::batch::Scripts;
 use crate::world::ssh::connect::{Ground, Joined};
 use crate::world::ssh::facts::{self, Asked};
@@ -92,7 +92,13 @@ impl SshSession {
         let calls: Vec<_> = ops.iter().map(|op| call(link, home, op, cancel)).collect();
         let calls = stream::iter(calls).buffered(CALLS).collect::<Vec<_>>();
         let (printed, called) = join(self.scripts.run(&scripts, cancel), calls).await;
-        let mut printed = printed.into_iter().map(Reply::Shell);
+        let mut printed = scripts.iter().zip(printed).map(|(script, mut reply)| {
+            // what our own looks print is evidence, to the byte
+            if script.is_authored() {
+                self.secrets.redact(&mut reply);
+            }
+            Reply::Shell(reply)
+        });
         called.into_iter().filter_map(|reply| reply.or_else(|| printed.next())).collect()
     }
 }
@@ -104,10 +110,10 @@ impl SshSession {
         for op in ops {
             let reply = match op {
                 Op::Shell(script) => Reply::Shell(match self.secrets.equip(script).await {
-                    Ok((script, values)) => {
+                    Ok(script) => {
                         let printed = self.scripts.run(&[&script], cancel).await.pop();
                         let mut reply = printed.unwrap_or_else(|| unsent("no-reply"));
-                        redact(&mut reply, &values);
+                        self.secrets.redact(&mut reply);
                         reply
                     }
                     Err(why) => unsent(&why),

@@ -41,6 +41,10 @@ impl Capture {
 
     pub(crate) fn finish(mut self) -> Captured {
         self.tail.drain(..self.tail.len().saturating_sub(self.kept));
+        if self.total == (self.head.len() + self.tail.len()) as u64 {
+            // nothing is missing in between: all of it is the beginning
+            self.head.append(&mut self.tail);
+        }
         Captured { head: self.head, tail: self.tail, total: self.total }
     }
 }
@@ -201,6 +205,21 @@ mod tests {
     fn what_has_not_ended_has_no_status() {
         let (sections, _) = cut(&[b"\na1 begin\nhalf\na1 end 0"], &["a1", "b2"]);
         assert_eq!(sections, [(None, b"half\na1 end 0".to_vec()), (None, Vec::new())]);
+    }
+
+    #[test]
+    fn an_output_of_which_nothing_is_missing_is_one_text() {
+        for length in [0, 1, KEPT, KEPT + 1, 2 * KEPT] {
+            let mut capture = Capture::new(KEPT);
+            let text = "x".repeat(length);
+            text.as_bytes().chunks(1000).for_each(|part| capture.push(part));
+            let captured = capture.finish();
+            assert_eq!(captured.text().map(str::len), Some(length));
+            assert_eq!(captured, Captured::whole(text));
+        }
+        let mut capture = Capture::new(KEPT);
+        capture.push(&vec![b'x'; 2 * KEPT + 1]);
+        assert_eq!(capture.finish().text(), None);
     }
 
     #[test]
