@@ -295,11 +295,32 @@ async fn two_thousand_hosts_add_up() {
     assert_eq!(RunState::replay(&events), state);
 }
 
+const TWO: &str = r#"
+name  = "two"
+title = "room, and what an app writes"
+risk  = "read-only"
+[rollout]
+batches = ["100%"]
+max_failures = 100000
+[[precheck]]
+id = "room"
+kind = "resources"
+disk_free = { "/" = "200MiB" }
+[[verify]]
+id = "silent"
+kind = "log-scan"
+pm2 = "proxy-service"
+pattern = "EADDRINUSE"
+since = "first-look"
+"#;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_hosts_fail_for_two_causes() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (sim, world) = fleet("sim:2000?incident=restart-loop:5%&fail=disk:60,eaddrinuse:40&speed=max");
-    let (state, _) = go_by(500, &world, &plan(&sim, &undeterred(dir.path(), "restart-loop"), "100%"), false).await;
+    let runbook = dir.path().join("two.toml");
+    fs::write(&runbook, TWO).expect("written");
+    let (sim, world) = fleet("sim:2000?fail=disk:60,eaddrinuse:40&speed=max");
+    let (state, _) = go_by(500, &world, &plan(&sim, &runbook, "100%"), false).await;
     let of = |outcome| hosts(&state, outcome);
     assert_eq!((of(HostOutcome::Ok), of(HostOutcome::Failed), of(HostOutcome::Refused)), (1900, 40, 60));
     assert_eq!((code(&state), state.open()), (1, Vec::new()));

@@ -31,7 +31,7 @@ fn seconds(machine: &Machine, now: i64) -> i64 {
     machine.boot / 1000 + now.saturating_sub(machine.boot) / 1000
 }
 
-/// The mode of a file with its kind, its owner and its size.
+/// What lies at a path: its mode with its kind, owner, size in bytes, and when it was changed, in seconds since 1970.
 struct Node {
     mode: u32,
     uid: u32,
