@@ -28,9 +28,9 @@ const ZONES: [&str; 3] = ["az-a", "az-b", "az-c"];
 /// Why changes and commands go wrong on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// An address is in use.
+    /// An address is in use: nothing can be started, and the service goes on writing so to its log.
     Eaddrinuse,
-    /// No space is left.
+    /// No space is left: the disk says so before anything is changed, and PM2's list cannot be saved.
     Disk,
     /// They do not end in time.
     Timeout,

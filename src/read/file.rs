@@ -8,7 +8,7 @@ use crate::model::step::Unreadable;
 use crate::read::answer::line;
 use crate::read::script::output;
 
-const SCRIPT: &str = include_str!("file.sh");
+pub(crate) const SCRIPT: &str = include_str!("file.sh");
 const WHAT: &str = "the look at the path";
 
 /// The look at a path, and at what the host knows of these users.

@@ -8,7 +8,7 @@ use crate::model::step::Unreadable;
 use crate::read::answer::line;
 use crate::read::script::output;
 
-const SCRIPT: &str = include_str!("logs.sh");
+pub(crate) const SCRIPT: &str = include_str!("logs.sh");
 const WHAT: &str = "the look at the log files";
 /// How much one script brings of all its files: what is kept of an output is bounded.
 const ROOM: u64 = 448 * 1024;

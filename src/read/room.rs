@@ -8,7 +8,7 @@ use crate::model::step::Unreadable;
 use crate::read::answer::line;
 use crate::read::script::output;
 
-const SCRIPT: &str = include_str!("room.sh");
+pub(crate) const SCRIPT: &str = include_str!("room.sh");
 const WHAT: &str = "the look at memory and disks";
 const SECTIONS: [&str; 6] = ["@memory", "@limit", "@load", "@oom", "@disk", "@end"];
 /// A limit that is as large as all addresses is none.

@@ -19,7 +19,7 @@ use crate::steps::free_port::guard::{Lost, lost};
 use crate::steps::pm2_look::{Seen, describe, holder_hint, note_holder, pm2_home, probes};
 use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
-const SCRIPT: &str = include_str!("free_port/act.sh");
+pub(crate) const SCRIPT: &str = include_str!("free_port/act.sh");
 /// What the script takes beside waiting for the process: its looks, and the end after SIGKILL.
 const AROUND: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(300);

@@ -5,7 +5,7 @@ pub mod command;
 mod confirm;
 pub mod exec;
 mod file;
-mod free_port;
+pub(crate) mod free_port;
 pub mod http;
 pub mod kill_switch;
 mod log_scan;

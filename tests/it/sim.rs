@@ -64,6 +64,11 @@ fn plan(sim: &Sim, runbook: &Path, batch: &str) -> Plan {
 
 /// One run on a fleet, from its plan to its end.
 async fn go(world: &Arc<SimFleet>, plan: &Plan, dry_run: bool) -> (RunState, Vec<Event>) {
+    go_by(50, world, plan, dry_run).await
+}
+
+/// One run with so many hosts at a time.
+async fn go_by(forks: usize, world: &Arc<SimFleet>, plan: &Plan, dry_run: bool) -> (RunState, Vec<Event>) {
     let (to, control) = mpsc::channel(8);
     to.send(Control::Confirm { by: "test".to_owned(), via: "flag".to_owned() }).await.expect("room for orders");
     let log = Memory::default();
@@ -74,7 +79,7 @@ async fn go(world: &Arc<SimFleet>, plan: &Plan, dry_run: bool) -> (RunState, Vec
         pending: false,
         by: "test".to_owned(),
         ticket: None,
-        forks: 50,
+        forks,
         argv: vec!["run".to_owned()],
         sim: true,
         flags: Flags::default(),
@@ -109,7 +114,7 @@ fn changed(state: &RunState) -> usize {
 
 /// What happened, host by host, without the moments: those depend on when the fleet was made.
 fn told(events: &[Event]) -> BTreeMap<String, Vec<String>> {
-    let moments = Regex::new(r"\b1[789]\d{11}\b").expect("a pattern");
+    let moments = Regex::new(r"\b1[789]\d{8}(\d{3})?\b").expect("a pattern");
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in events {
         let host = event.kind.host().map(ToString::to_string).unwrap_or_default();
@@ -134,8 +139,11 @@ async fn a_restart_loop_is_repaired_and_stays_so() {
         };
         let first = host.units.iter().find(|(id, _)| id.as_str() == "loop").and_then(|(_, unit)| unit.first_note.as_ref());
         assert!(first.is_some_and(|note| ["looping", "duplicates"].contains(&note.word.as_str())), "{first:?}");
+        assert_eq!(word("room"), (Some(Outcome::Ok), "enough"));
+        assert_eq!(word("why"), (Some(Outcome::Ok), "found"));
         assert_eq!(word("duplicates"), (Some(Outcome::Changed), "clean"));
         assert_eq!(word("one-process"), (Some(Outcome::Ok), "single"));
+        assert_eq!(word("silent"), (Some(Outcome::Ok), "quiet"));
         assert_eq!(word("still-fine"), (Some(Outcome::Ok), "single"));
     }
     let (again, _) = go(&world, &plan, false).await;
@@ -157,31 +165,91 @@ async fn the_same_seed_tells_the_same_story() {
     assert_ne!(stories[0], stories[2]);
 }
 
-#[tokio::test]
-async fn hosts_fail_by_their_causes_and_are_counted_exactly() {
-    let (sim, world) = fleet("sim:12?incident=restart-loop&fail=disk:2,timeout:1,exit:1&unreach=refused:1,host-key:1&speed=max");
-    let plan = plan(&sim, &shipped("restart-loop"), "100%");
-    let (state, _) = go(&world, &plan, false).await;
-    let of = |outcome| hosts(&state, outcome);
-    assert_eq!((of(HostOutcome::Ok), of(HostOutcome::Failed), of(HostOutcome::Unreachable)), (6, 4, 2));
-    assert_eq!((code(&state), state.open()), (1, Vec::new()));
-    let mut why: BTreeMap<&str, usize> = BTreeMap::new();
-    for finding in state.hosts.values().filter_map(|host| host.finding.as_ref()) {
-        *why.entry(finding.code.as_str()).or_default() += 1;
+/// How many hosts failed or were refused for what, by the step and the finding's word.
+fn causes(state: &RunState) -> BTreeMap<(String, String), usize> {
+    let mut why = BTreeMap::new();
+    for host in state.hosts.values() {
+        let Some(finding) = &host.finding else { continue };
+        let is_no = |outcome| matches!(outcome, Some(Outcome::Failed | Outcome::Refused));
+        let step = host.units.iter().find(|(_, unit)| is_no(unit.outcome));
+        let step = step.map_or_else(String::new, |(id, _)| id.to_string());
+        *why.entry((step, finding.code.clone())).or_default() += 1;
     }
-    let want = [("duplicates", 1), ("host-key-changed", 1), ("not-saved", 2), ("refused", 1), ("timeout", 1)];
-    assert_eq!(why, BTreeMap::from(want));
+    why
+}
+
+fn same(causes: &BTreeMap<(String, String), usize>, want: &[(&str, &str, usize)]) {
+    let want = want.iter().map(|(step, word, count)| (((*step).to_owned(), (*word).to_owned()), *count)).collect();
+    assert_eq!(*causes, want);
+}
+
+/// The shipped runbook for any number of failures, so that every host is come to.
+fn undeterred(dir: &Path, name: &str) -> PathBuf {
+    let text = fs::read_to_string(shipped(name)).expect("a runbook");
+    let text = text.replace("max_failures = 1\n", "max_failures = 100000\n").replace("max_out      = 1\n", "");
+    let path = dir.join(format!("{name}.toml"));
+    fs::write(&path, text).expect("written");
+    path
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_seen_as_what_it_is() {
-    let (sim, world) = fleet("sim:2?incident=orphan-port:1,kill-switch-stuck:1&speed=max");
+async fn hosts_fail_by_their_causes_and_are_counted_exactly() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let fail = "disk:2,eaddrinuse:2,timeout:1,exit:1";
+    let (sim, world) = fleet(&format!("sim:12?incident=restart-loop&fail={fail}&unreach=refused:1,host-key:1&speed=max"));
+    let plan = plan(&sim, &undeterred(dir.path(), "restart-loop"), "100%");
+    let (state, _) = go(&world, &plan, false).await;
+    let of = |outcome| hosts(&state, outcome);
+    let ended = [HostOutcome::Ok, HostOutcome::Failed, HostOutcome::Refused, HostOutcome::Unreachable].map(of);
+    assert_eq!((ended, code(&state), state.open()), ([4, 4, 2, 2], 1, Vec::new()));
+    let want = [
+        ("", "host-key-changed", 1),
+        ("", "refused", 1),
+        ("duplicates", "duplicates", 1),
+        ("duplicates", "timeout", 1),
+        ("room", "low-disk", 2),
+        ("silent", "found", 2),
+    ];
+    same(&causes(&state), &want);
+}
+
+#[tokio::test]
+async fn a_lost_process_is_ended_and_the_app_takes_its_port() {
+    for name in ["port-conflict", "restart-loop"] {
+        let (sim, world) = fleet("sim:4?incident=orphan-port&speed=max");
+        let plan = plan(&sim, &shipped(name), "50%");
+        let (state, _) = go(&world, &plan, false).await;
+        assert_eq!((code(&state), changed(&state), state.open()), (0, 4, Vec::new()), "{name}");
+        for host in state.hosts.values() {
+            let word = |step: &str| {
+                let unit = host.units.iter().find(|(id, _)| id.as_str() == step).map(|(_, unit)| unit).expect("a unit");
+                (unit.outcome, unit.note.as_ref().map(|note| note.word.as_str()).unwrap_or_default())
+            };
+            assert_eq!(word("orphan"), (Some(Outcome::Changed), "freed"), "{name}");
+            assert_eq!(word("app"), (Some(Outcome::Changed), "running"), "{name}");
+        }
+        let (again, _) = go(&world, &plan, false).await;
+        assert_eq!((code(&again), changed(&again), hosts(&again, HostOutcome::Ok)), (0, 0, 4), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_ended_or_started_is_no_repair() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (sim, world) = fleet("sim:6?incident=orphan-port&fail=exit:1,timeout:1,eaddrinuse:1&speed=max");
+    let (state, _) = go(&world, &plan(&sim, &undeterred(dir.path(), "port-conflict"), "100%"), false).await;
+    assert_eq!((code(&state), hosts(&state, HostOutcome::Ok), state.open()), (1, 3, Vec::new()));
+    same(&causes(&state), &[("app", "errored", 1), ("orphan", "orphan", 1), ("orphan", "timeout", 1)]);
+}
+
+#[tokio::test]
+async fn a_switch_that_does_not_move_is_seen() {
+    let (sim, world) = fleet("sim:1?incident=kill-switch-stuck&speed=max");
     let (state, _) = go(&world, &plan(&sim, &shipped("restart-loop"), "100%"), false).await;
     let units = state.hosts.values().flat_map(|host| host.units.iter());
     let words: BTreeSet<(String, String)> =
         units.filter_map(|(id, unit)| Some((id.to_string(), unit.note.as_ref()?.word.clone()))).collect();
     let has = |step: &str, word: &str| words.contains(&(step.to_owned(), word.to_owned()));
-    assert!(has("owner", "orphan"), "{words:?}");
     assert!(has("switch-off", "other") && has("duplicates", "clean"), "{words:?}");
 }
 
@@ -225,6 +293,38 @@ async fn two_thousand_hosts_add_up() {
     assert_eq!((finished, changed(&state)), (2000, 0));
     assert!(matches!(events.last().map(|event| &event.kind), Some(EventKind::RunFinished { .. })));
     assert_eq!(RunState::replay(&events), state);
+}
+
+const TWO: &str = r#"
+name  = "two"
+title = "room, and what an app writes"
+risk  = "read-only"
+[rollout]
+batches = ["100%"]
+max_failures = 100000
+[[precheck]]
+id = "room"
+kind = "resources"
+disk_free = { "/" = "200MiB" }
+[[verify]]
+id = "silent"
+kind = "log-scan"
+pm2 = "proxy-service"
+pattern = "EADDRINUSE"
+since = "first-look"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_hosts_fail_for_two_causes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let runbook = dir.path().join("two.toml");
+    fs::write(&runbook, TWO).expect("written");
+    let (sim, world) = fleet("sim:2000?fail=disk:60,eaddrinuse:40&speed=max");
+    let (state, _) = go_by(500, &world, &plan(&sim, &runbook, "100%"), false).await;
+    let of = |outcome| hosts(&state, outcome);
+    assert_eq!((of(HostOutcome::Ok), of(HostOutcome::Failed), of(HostOutcome::Refused)), (1900, 40, 60));
+    assert_eq!((code(&state), state.open()), (1, Vec::new()));
+    same(&causes(&state), &[("room", "low-disk", 60), ("silent", "found", 40)]);
 }
 
 #[tokio::test]

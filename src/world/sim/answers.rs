@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
 use crate::model::sim::Cause;
-use crate::read::pm2_host;
-use crate::steps::pm2;
+use crate::read::{file, logs as log_files, pm2_host, room};
+use crate::steps::{free_port, pm2};
 use crate::world::sim::changes;
+use crate::world::sim::files;
+use crate::world::sim::logs;
 use crate::world::sim::looks;
 use crate::world::sim::machine::Machine;
 use crate::world::sim::service;
@@ -42,8 +44,17 @@ impl Printed {
 type Answer = fn(&mut Machine, &Shell, i64) -> Printed;
 
 /// Scripts of this program by their text, with what answers them.
-const ANSWERS: [(&str, Answer); 3] =
-    [(pm2_host::SCRIPT, looks::host), (pm2::RELEASE, looks::release), (pm2::act::SCRIPT, changes::pm2)];
+const ANSWERS: [(&str, Answer); 8] = [
+    (pm2_host::SCRIPT, looks::host),
+    (pm2::RELEASE, looks::release),
+    (log_files::SCRIPT, logs::ends),
+    (file::SCRIPT, files::path),
+    (room::SCRIPT, files::room),
+    (pm2::act::SCRIPT, changes::pm2),
+    (free_port::SCRIPT, changes::free_port),
+    // what the latency is measured with
+    (":", |_, _, _| Printed::out("")),
+];
 
 /// How long a command that prints goes on for.
 const PRINTS_FOR: u32 = 5;

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::model::op::{Pm2Call, Pm2Method, Pm2Reply, Shell};
 use crate::read::pm2_project::project;
 use crate::world::sim::answers::Printed;
-use crate::world::sim::machine::{DAEMON, Entry, HOME, Machine, PM2_HOME, PM2_VERSION, SERVICE_CONFIG, SERVICE_DIR, UID};
+use crate::world::sim::machine::{
+    DAEMON, Entry, HOME, Machine, ORPHAN_SINCE, PM2_HOME, PM2_VERSION, SERVICE_CONFIG, SERVICE_DIR, UID,
+};
 
 /// Processes, sockets and PM2_HOME.
 pub(crate) fn host(machine: &mut Machine, script: &Shell, now: i64) -> Printed {
@@ -82,7 +84,7 @@ fn processes(machine: &Machine, now: i64) -> Vec<Process<'_>> {
     let lost = machine.orphan.iter().map(|(pid, entry)| Process {
         pid: *pid,
         parent: 1,
-        since: machine.boot + 9_000,
+        since: machine.boot + ORPHAN_SINCE,
         restarts: 0,
         entry,
     });
@@ -131,7 +133,7 @@ pub(crate) fn daemon(machine: &Machine, call: &Pm2Call, now: i64) -> Pm2Reply {
 
 fn listed(entry: &Entry, now: i64) -> Value {
     let at = entry.at(now);
-    let name = &entry.name;
+    let (name, log) = (&entry.name, &entry.log);
     let mut env = json!({
         "namespace": "default",
         "status": at.status,
@@ -147,8 +149,8 @@ fn listed(entry: &Entry, now: i64) -> Value {
         "unique_id": entry.unique_id(),
         "username": "app",
         "PORT": entry.port.to_string(),
-        "pm_out_log_path": format!("{PM2_HOME}/logs/{name}-out.log"),
-        "pm_err_log_path": format!("{PM2_HOME}/logs/{name}-error.log"),
+        "pm_out_log_path": format!("{PM2_HOME}/logs/{log}-out.log"),
+        "pm_err_log_path": format!("{PM2_HOME}/logs/{log}-error.log"),
         "autorestart": true,
         "node_version": "20.20.2",
     });

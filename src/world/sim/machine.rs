@@ -1,6 +1,7 @@
 //! A simulated host: PM2 with its apps, a service with its switch, what listens. Everything that chance decides comes
 //! from the seed and the host's number, everything that changes by itself from the time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::host::Facts;
@@ -26,6 +27,12 @@ pub(crate) const DAEMON: u32 = 812;
 
 /// The process that PM2 has lost.
 const ORPHAN: u32 = 701;
+/// From boot to its start, in milliseconds.
+pub(crate) const ORPHAN_SINCE: i64 = 9_000;
+/// How often PM2 starts an app that dies at once, before it gives up.
+const TRIES: u64 = 16;
+/// How often a service that cannot have an address tries again, in milliseconds.
+const RETRY: i64 = 1_500;
 /// From boot to the first process of PM2.
 const BOOT: i64 = 20_000;
 
@@ -50,6 +57,8 @@ pub(crate) struct Entry {
     pub(crate) port: u16,
     pub(crate) cwd: &'static str,
     pub(crate) script: &'static str,
+    /// What its log files are called by.
+    pub(crate) log: String,
     pub(crate) created: i64,
     pub(crate) restarts: u64,
     pub(crate) unique: u64,
@@ -72,7 +81,7 @@ impl Entry {
         match self.run {
             Run::Steady { pid, since } => Now { status: "online", pid: Some(pid), since, restarts: self.restarts },
             Run::Loop { from, every } => {
-                let rounds = now.saturating_sub(from).max(0) / every.max(1);
+                let rounds = rounds(from, every, now);
                 let count = u64::try_from(rounds).unwrap_or_default();
                 // far from every pid that stays
                 let pid = u32::try_from(10_000 + rounds * 11 % 20_000).ok();
@@ -89,6 +98,20 @@ impl Entry {
         let y = x.rotate_left(29) ^ 0x5bd1_e995_9d1b_54a5;
         format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", x >> 32, x >> 16 & 0xffff, x & 0xfff, y >> 52, y & 0xffff_ffff_ffff)
     }
+}
+
+/// How many times something that repeats has come about.
+fn rounds(from: i64, every: i64, now: i64) -> i64 {
+    now.saturating_sub(from).max(0) / every.max(1)
+}
+
+/// How often something was written to the two log files of an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Written {
+    /// To the one of its output: that it listens.
+    pub(crate) starts: u64,
+    /// To the one of its errors: that it cannot.
+    pub(crate) faults: u64,
 }
 
 /// A process that listens on a port.
@@ -114,6 +137,10 @@ pub(crate) struct Machine {
     pub(crate) enabled: bool,
     /// Whether the switch only says that it is moved.
     pub(crate) stuck: bool,
+    /// What was written by what has come to its end, by what log files are called by.
+    past: BTreeMap<String, Written>,
+    /// Since when the service writes that an address is in use, whatever becomes of its entry.
+    noisy: Option<i64>,
     skew: i64,
     round: Duration,
     machine_id: String,
@@ -132,7 +159,8 @@ impl Machine {
         let entry = |id: u32, name: &str, port, cwd, script, run: Run| {
             let created = if let Run::Steady { since, .. } | Run::Loop { from: since, .. } = run { since } else { boot + BOOT };
             let unique = chance(seed, index, 100 + u64::from(id));
-            Entry { id, name: name.to_owned(), port, cwd, script, created, restarts: 0, unique, run }
+            let log = name.to_owned();
+            Entry { id, name: name.to_owned(), port, cwd, script, log, created, restarts: 0, unique, run }
         };
         let steady = |id: u32| Run::Steady { pid: 1_000 + id * 22, since: boot + BOOT + i64::from(id) * 340 };
         let service = entry(0, "proxy-service", SERVICE_PORT, SERVICE_DIR, "/home/app/proxy-service/server.js", steady(0));
@@ -145,6 +173,8 @@ impl Machine {
             orphan: None,
             enabled: true,
             stuck: false,
+            past: ["proxy-service", "backend"].map(|log| (log.to_owned(), Written { starts: 1, faults: 0 })).into(),
+            noisy: (fate.fail == Some(Cause::Eaddrinuse)).then(|| now - of(17, 60_000)),
             skew,
             round: if fate.slow { round * 20 } else { round },
             // the same machine whatever the seed: another run may come back to it
@@ -158,14 +188,10 @@ impl Machine {
             Some(what @ (Incident::RestartLoop | Incident::KillSwitchStuck)) => {
                 machine.stuck = what == Incident::KillSwitchStuck;
                 let run = Run::Loop { from: now - 300_000 - of(15, 600_000), every: 1_900 + of(16, 600) };
-                machine.entries.push(entry(
-                    2,
-                    "proxy-server",
-                    SERVICE_PORT,
-                    SERVICE_DIR,
-                    "/home/app/proxy-service/server.js",
-                    run,
-                ));
+                let script = "/home/app/proxy-service/server.js";
+                let twin = entry(2, "proxy-server", SERVICE_PORT, SERVICE_DIR, script, run);
+                // started from the file of the service under another name, it has the log files that stand in there
+                machine.entries.push(Entry { log: "proxy-service".to_owned(), ..twin });
                 machine.next = 3;
             }
             Some(Incident::OrphanPort) => {
@@ -174,6 +200,7 @@ impl Machine {
                 service.unique ^= 1;
                 service.restarts = 15;
                 service.run = Run::Errored;
+                machine.write("proxy-service", Written { starts: 0, faults: TRIES });
             }
         }
         machine.saved = machine.entries.clone();
@@ -221,6 +248,34 @@ impl Machine {
         self.listening().into_iter().find(|listening| listening.port == port).map(|listening| listening.pid)
     }
 
+    fn write(&mut self, log: &str, more: Written) {
+        let past = self.past.entry(log.to_owned()).or_default();
+        past.starts += more.starts;
+        past.faults += more.faults;
+    }
+
+    /// What stands in the log files that are called so; none where there are none.
+    pub(crate) fn written(&self, log: &str, now: i64) -> Option<Written> {
+        let mut written = *self.past.get(log)?;
+        let loops = self.entries.iter().filter(|entry| entry.log == log).filter_map(|entry| match entry.run {
+            Run::Loop { from, every } => Some(rounds(from, every, now)),
+            _ => None,
+        });
+        let tries = self.noisy.filter(|_| log == "proxy-service").map(|from| rounds(from, RETRY, now));
+        written.faults += loops.chain(tries).filter_map(|count| u64::try_from(count).ok()).sum::<u64>();
+        Some(written)
+    }
+
+    /// Stops an entry's process: what a loop has counted and written stays.
+    pub(crate) fn stop(&mut self, id: u32, now: i64) {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) else { return };
+        let restarts = entry.at(now).restarts;
+        let (log, faults) = (entry.log.clone(), restarts - entry.restarts);
+        entry.restarts = restarts;
+        entry.run = Run::Stopped;
+        self.write(&log, Written { starts: 0, faults });
+    }
+
     /// Starts an entry's process: it listens, unless its port is taken.
     pub(crate) fn start(&mut self, id: u32, now: i64) {
         let Some(at) = self.entries.iter().position(|entry| entry.id == id) else { return };
@@ -230,9 +285,17 @@ impl Machine {
         let pid = 40_000 + u32::try_from(self.entries[at].restarts % 20_000).unwrap_or_default() + id * 7;
         let entry = &mut self.entries[at];
         entry.run = if taken { Run::Errored } else { Run::Steady { pid, since: now } };
+        let log = entry.log.clone();
+        self.write(&log, if taken { Written { starts: 0, faults: TRIES } } else { Written { starts: 1, faults: 0 } });
         if port == SERVICE_PORT && !taken {
             self.enabled = true;
         }
+    }
+
+    /// Starts an entry that was stopped, and counts it.
+    pub(crate) fn restart(&mut self, id: u32, now: i64) {
+        self.entries.iter_mut().filter(|entry| entry.id == id).for_each(|entry| entry.restarts += 1);
+        self.start(id, now);
     }
 
     /// Gives PM2 the service anew.
@@ -245,6 +308,7 @@ impl Machine {
             port: SERVICE_PORT,
             cwd: SERVICE_DIR,
             script: "/home/app/proxy-service/server.js",
+            log: name.to_owned(),
             created: now,
             restarts: 0,
             unique: chance(now.unsigned_abs(), 0, u64::from(id)),

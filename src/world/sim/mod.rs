@@ -4,6 +4,8 @@
 mod answers;
 mod changes;
 mod clock;
+mod files;
+mod logs;
 mod looks;
 mod machine;
 mod service;
