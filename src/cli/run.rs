@@ -162,11 +162,12 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
     let plan = plan(args, settings)?;
     let consent = consent(args, settings, &plan)?;
+    let approved = approved(args, &plan)?;
     let journal = open::journal(settings)?;
     open::warn_open(&journal, settings, &mut io::stderr())?;
     let (run, log) = record(&journal, &plan)?;
     let runtime = runtime()?;
-    let ran = runtime.block_on(drive(Job { args, settings, plan, consent, journal: &journal, run, log }));
+    let ran = runtime.block_on(drive(Job { args, settings, plan, consent, approved, journal: &journal, run, log }));
     // a prompt that still waits for a line must not hold the process
     runtime.shutdown_background();
     ran
@@ -280,13 +281,15 @@ struct Job<'a> {
     settings: &'a Settings,
     plan: Plan,
     consent: Consent,
+    /// The `confirm` steps that were approved by flag.
+    approved: BTreeSet<StepId>,
     journal: &'a Journal,
     run: RunId,
     log: Writer,
 }
 
 async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
-    let Job { args, settings, plan, consent, journal, run, log } = job;
+    let Job { args, settings, plan, consent, approved, journal, run, log } = job;
     let by = who();
     let (to, control) = mpsc::channel(16);
     let signals =
@@ -297,7 +300,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() });
     }
     let can_ask = settings.can_ask && !args.no_input;
-    let asking = Asking { approved: approved(args, &plan)?, by: by.clone(), can_ask };
+    let asking = Asking { approved, by: by.clone(), can_ask };
     if consent == Consent::Ask {
         reporters.extend(settings.asking());
     }
