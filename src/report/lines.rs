@@ -8,7 +8,7 @@ use crate::model::finding::Finding;
 use crate::model::id::HostName;
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
-use crate::model::visible::visible;
+use crate::model::visible::{clip, visible};
 use crate::report::end;
 use crate::report::limit::{Limit, Told};
 use crate::report::preview::{self, Numbers};
@@ -52,7 +52,8 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn line(&mut self, at: Timestamp, word: &str, rest: &str) -> io::Result<()> {
-        writeln!(self.out, "{}", format!("{} {word:<8} {}", at.seconds(), visible(rest)).trim_end())
+        let sim = words::sim(self.state.sim);
+        writeln!(self.out, "{}", format!("{} {sim}{word:<8} {}", at.seconds(), visible(rest)).trim_end())
     }
 
     fn is_small(&self) -> bool {
@@ -278,6 +279,12 @@ impl<W: Write + Send> Lines<W> {
         }
         Ok(())
     }
+}
+
+/// The record's length and head, said at a moment of a run that was simulated or not: to be noted elsewhere.
+pub fn record(out: &mut dyn Write, (at, sim): (Timestamp, bool), events: u64, head: &str) -> io::Result<()> {
+    let text = format!("{events} events, head {}", clip(head, 64));
+    writeln!(out, "{} {}{:<8} {}", at.seconds(), words::sim(sim), "record", visible(&text))
 }
 
 /// Logs are cut at spaces.
