@@ -20,6 +20,8 @@ use crate::state::summary;
 const SMALL_FLEET: usize = 20;
 /// The most columns of a set of hosts.
 const HOSTS: usize = 200;
+/// The most columns of what a host showed.
+const MESSAGE: usize = 160;
 /// The most groups of hosts, causes and open items that are told one by one.
 const SHOWN: usize = 20;
 
@@ -262,7 +264,10 @@ impl<W: Write + Send> Lines<W> {
             let host = failure.hosts.first().and_then(|name| self.state.hosts.get(name));
             let outcome = host.map_or(HostOutcome::Failed, |host| summary::outcome(host, self.state.dry_run));
             let many = words::count(failure.hosts.len(), "host");
-            let text = format!("{} {many} {}{step} \"{}\"", outcome.word(), words::hosts(&failure.hosts, HOSTS), failure.message);
+            let hosts = words::hosts(&failure.hosts, HOSTS);
+            let first = failure.first.as_ref().filter(|first| **first != failure.message);
+            let first = first.map_or_else(String::new, |first| format!(" first \"{}\"", clip(first, MESSAGE)));
+            let text = format!("{} {many} {hosts}{step} \"{}\"{first}", outcome.word(), failure.message);
             self.line(at, "cause", &text)?;
         }
         self.and_more(at, "cause", failures.len(), "more cause")?;
