@@ -37,7 +37,6 @@ stdout = "SIM"
 id = "work"
 kind = "exec"
 run = "work"
-unless = "done"
 [[verify]]
 id = "proof"
 kind = "require"

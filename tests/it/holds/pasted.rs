@@ -86,7 +86,7 @@ fn a_failed_run_of_two_thousand_is_read_in_sixteen_lines_and_gone_on_with_by_pas
 }
 
 #[test]
-fn so_it_is_on_a_pipe_where_every_line_says_that_the_fleet_is_simulated() {
+fn on_a_pipe_it_is_read_and_gone_on_with_alike_and_every_line_says_that_the_fleet_is_simulated() {
     let fleet = Fleet::new(HOSTS);
     let ran = fleet.runbook(&["run", "work", "--hosts", "all", "--confirm", "work 2000"]);
     for line in ran.out.lines() {

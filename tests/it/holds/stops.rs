@@ -3,11 +3,15 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, Schemas};
+use crate::main_job::terminal::Terminal;
 
 /// Starts it with its standard output on a pipe.
 fn started(fleet: &Fleet, args: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
@@ -59,6 +63,67 @@ fn a_run_that_is_interrupted_ends_its_stream_with_its_exit_code() {
     assert_eq!((last["type"].as_str(), &last["exit_code"], code), (Some("run.finished"), &json!(4), 4), "{last}");
     assert!(lines.iter().any(|line| line["type"] == "run.stopping" && line["by"] == "Ctrl-C"), "{text}");
     assert!(last["hosts"]["not-started"].as_u64().is_some_and(|hosts| hosts > 0), "{last}");
+    recorded(&fleet, &schemas, code);
+}
+
+/// The rest of its lines, as they come.
+fn told(mut out: BufReader<std::process::ChildStdout>) -> Receiver<String> {
+    let (to, lines) = channel();
+    thread::spawn(move || {
+        loop {
+            let mut line = String::new();
+            if out.read_line(&mut line).expect("UTF-8") == 0 || to.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+#[test]
+fn a_run_that_is_cancelled_ends_its_stream_with_its_exit_code() {
+    let schemas = Schemas::printed();
+    let fleet = Fleet::new("sim:3");
+    let (mut child, mut out) = started(&fleet, &["run", "slow", "--hosts", "all", "--confirm", "slow 3", "-o", "json"]);
+    let mut text = read_until(&mut out, "step.started");
+    interrupt(&child);
+    text += &read_until(&mut out, "run.stopping");
+    // one that comes too soon after the first is taken for the same press, and is pressed again
+    let lines = told(out);
+    interrupt(&child);
+    while !text.contains("\"run.aborting\"") {
+        match lines.recv_timeout(Duration::from_secs(3)) {
+            Ok(line) => text += &line,
+            Err(_) => interrupt(&child),
+        }
+    }
+    text.extend(lines);
+    let code = child.wait().expect("it ends").code().expect("a status");
+    let lines = schemas.lines("events", &text);
+    let last = lines.last().expect("a last line");
+    assert_eq!((last["type"].as_str(), &last["exit_code"], code), (Some("run.finished"), &json!(4), 4), "{last}");
+    assert_eq!((&last["hosts"]["cancelled"], &last["hosts"]["not-started"]), (&json!(1), &json!(2)), "{last}");
+    recorded(&fleet, &schemas, code);
+}
+
+#[test]
+fn a_run_that_is_declined_at_a_terminal_ends_its_stream_with_its_exit_code() {
+    let schemas = Schemas::printed();
+    let fleet = Fleet::new("sim:3?speed=max");
+    let mut terminal = Terminal::open();
+    let mut command = fleet.command(&["run", "guarded", "--hosts", "all", "-o", "json"]);
+    command.stdin(terminal.end()).stderr(terminal.end()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = read_until(&mut out, "confirm.asked");
+    terminal.answer("guarded 4");
+    out.read_to_string(&mut text).expect("UTF-8");
+    let code = child.wait().expect("it ends").code().expect("a status");
+    let lines = schemas.lines("events", &text);
+    let last = lines.last().expect("a last line");
+    assert_eq!((last["type"].as_str(), &last["exit_code"], code), (Some("run.finished"), &json!(4), 4), "{last}");
+    assert!(lines.iter().any(|line| line["type"] == "confirm.declined"), "{text}");
+    assert!(!lines.iter().any(|line| line["type"] == "step.intent"), "{text}");
     recorded(&fleet, &schemas, code);
 }
 

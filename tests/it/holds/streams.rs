@@ -56,7 +56,7 @@ fn the_stream_of_every_run_is_as_its_schema_says_and_ends_with_the_exit_code() {
     assert_eq!(run(&well, &schemas, &["guarded", "--hosts", "all", "--confirm", "guarded 3"]).0, 0);
     assert_eq!(run(&well, &schemas, &["look", "--hosts", "all"]).0, 0);
     assert_eq!(run(&well, &schemas, &["guarded", "--hosts", "all", "--dry-run"]).0, 0);
-    assert_eq!(run(&well, &schemas, &["guarded", "--hosts", "all", "--dry-run", "--detailed-exitcode"]).0, 0);
+    assert_eq!(run(&well, &schemas, &["look", "--hosts", "all", "--dry-run", "--detailed-exitcode"]).0, 0);
     assert_eq!(run(&well, &schemas, &["work", "--hosts", "all", "--dry-run", "--detailed-exitcode"]).0, 5);
     assert_eq!(run(&well, &schemas, &["kill-switch", "--hosts", "sim-1", "--yes"]).0, 7);
     let failing = Fleet::new("sim:6?fail=disk:1,exit:1&unreach=auth:1&speed=max");
@@ -72,6 +72,7 @@ fn nothing_is_done_to_a_host_that_refused_or_has_failed() {
     let fleet = Fleet::new("sim:12?fail=exit:5&speed=max");
     let (code, lines) = run(&fleet, &schemas, &["guarded", "--hosts", "all", "--confirm", "guarded 12"]);
     assert_eq!((code, outcomes(&lines, "refused"), outcomes(&lines, "ok")), (6, 5, 7));
+    assert_eq!(count(&lines, "step.intent"), 7, "and on the others it is");
     let (code, lines) = run(&fleet, &schemas, &["work", "--hosts", "all", "--confirm", "work 12"]);
     assert_eq!((code, outcomes(&lines, "failed"), outcomes(&lines, "ok")), (1, 5, 7));
     assert_eq!(count(&lines, "step.intent"), 12);
