@@ -4,22 +4,27 @@ use std::io::Write;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
 use crate::cli::fold::{Answer, Down, render, tally};
 use crate::cli::operator::ask;
+use crate::cli::output::{json, print};
 use crate::cli::settings::Settings;
 use crate::engine::world::{Session, World};
 use crate::model::finding::Finding;
 use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
-use crate::model::outcome::RunState;
+use crate::model::outcome::{HostOutcome, RunState};
 use crate::model::time::parse_duration;
+use crate::report::words;
 use crate::world::any::AnyFleet;
 
 /// Arguments of `runbook exec`.
@@ -48,6 +53,85 @@ pub struct Args {
 
 type Answers = Vec<(HostName, Answer)>;
 
+/// A line of `runbook exec --output json`: what the command came to on a host.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Answered {
+    /// The host.
+    pub host: HostName,
+    /// Whether it is simulated.
+    pub sim: bool,
+    /// `ok`, `failed`, `unknown`, `unreachable` or `not-started`.
+    pub outcome: HostOutcome,
+    /// The exit status, where one came back.
+    pub exit_code: Option<u32>,
+    /// How long it took, in milliseconds; none where it was not sent.
+    pub took_ms: Option<u64>,
+    /// What it printed.
+    pub stdout: Printed,
+    /// What it printed on standard error.
+    pub stderr: Printed,
+    /// Why it is not ok.
+    pub finding: Option<Finding>,
+}
+
+/// What a command printed on one of its two outputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Printed {
+    /// As text; what is no UTF-8 is replaced. Where it was cut, its beginning and its end, and between them how much is
+    /// left out.
+    pub text: String,
+    /// How many bytes it was in all.
+    pub bytes: u64,
+    /// Whether some of it is left out.
+    pub cut: bool,
+}
+
+impl Answered {
+    fn new(host: &HostName, answer: &Answer, sim: bool) -> Self {
+        let outcome = match answer.state() {
+            RunState::Ok => HostOutcome::Ok,
+            RunState::Unreachable => HostOutcome::Unreachable,
+            RunState::Unknown => HostOutcome::Unknown,
+            RunState::Aborted => HostOutcome::NotStarted,
+            _ => HostOutcome::Failed,
+        };
+        let reply = match answer {
+            Answer::Reply(reply) => Some(reply),
+            Answer::Unreachable(_) => None,
+        };
+        let sent = reply.filter(|reply| !matches!(reply.exit, Exit::NotStarted { .. }));
+        Self {
+            host: host.clone(),
+            sim,
+            outcome,
+            exit_code: reply.and_then(|reply| if let Exit::Code { code } = reply.exit { Some(code) } else { None }),
+            took_ms: sent.and_then(|reply| u64::try_from(reply.took.as_millis()).ok()),
+            stdout: reply.map_or_else(Printed::default, |reply| Printed::of(&reply.stdout)),
+            stderr: reply.map_or_else(Printed::default, |reply| Printed::of(&reply.stderr)),
+            finding: answer.finding(),
+        }
+    }
+}
+
+impl Default for Printed {
+    fn default() -> Self {
+        Self::of(&Captured::default())
+    }
+}
+
+impl Printed {
+    fn of(captured: &Captured) -> Self {
+        let text = if captured.is_cut() {
+            let (head, tail) = (String::from_utf8_lossy(&captured.head), String::from_utf8_lossy(&captured.tail));
+            format!("{head}\n… {} of {} bytes left out …\n{tail}", captured.left_out(), captured.total)
+        } else {
+            // in one piece: where it was parted there may be half a letter
+            String::from_utf8_lossy(&[captured.head.as_slice(), captured.tail.as_slice()].concat()).into_owned()
+        };
+        Self { text, bytes: captured.total, cut: captured.is_cut() }
+    }
+}
+
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let hosts = fleet::chosen(settings, Choice::new(&args.selector, &args.narrow))?.hosts();
@@ -60,10 +144,21 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
     let world = fleet::world(settings, std::collections::BTreeMap::new())?;
-    let code = runtime.block_on(everywhere(&world, hosts, &text, args));
+    let ended = runtime.block_on(everywhere(&world, hosts, &text, args));
     // what was given up must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));
-    code
+    match ended? {
+        Ended::Left(code) => Ok(code),
+        Ended::Done { answers, cancelled } => conclude(&answers, cancelled, settings),
+    }
+}
+
+/// How it came to an end.
+enum Ended {
+    /// Every host has answered or was given up.
+    Done { answers: Answers, cancelled: bool },
+    /// The process was told to leave at once, with this exit code.
+    Left(u8),
 }
 
 /// A command may do anything: where production is among the hosts it is confirmed by its phrase, as a run would be.
@@ -84,7 +179,7 @@ fn confirmed(args: &Args, settings: &Settings, hosts: &[Host]) -> Result<bool, F
     }
 }
 
-async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args) -> Result<u8, Failure> {
+async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args) -> Result<Ended, Failure> {
     let op = Op::Shell(Shell::authored("exec".to_owned(), text.to_owned(), true).timeout(args.timeout));
     let cancel = CancellationToken::new();
     let one = async |(index, host): (usize, Host)| (index, host.name.clone(), on(world, &host, &op, &cancel).await);
@@ -97,7 +192,7 @@ async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args)
             code = stop.asked() => {
                 if cancel.is_cancelled() {
                     say("left at once; commands may still be running on the hosts");
-                    return Ok(code);
+                    return Ok(Ended::Left(code));
                 }
                 cancel.cancel();
                 say("cancelling: the command is being ended on the hosts; once more to leave at once");
@@ -105,7 +200,8 @@ async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args)
         }
     };
     done.sort_by_key(|(index, _, _)| *index);
-    Ok(conclude(done.into_iter().map(|(_, host, answer)| (host, answer)).collect(), cancel.is_cancelled()))
+    let answers = done.into_iter().map(|(_, host, answer)| (host, answer)).collect();
+    Ok(Ended::Done { answers, cancelled: cancel.is_cancelled() })
 }
 
 /// The command on one host.
@@ -135,16 +231,29 @@ async fn on(world: &AnyFleet, host: &Host, op: &Op, cancel: &CancellationToken) 
 }
 
 /// Prints the answers and says what they come to.
-fn conclude(answers: Answers, cancelled: bool) -> u8 {
+fn conclude(answers: &Answers, cancelled: bool, settings: &Settings) -> Result<u8, Failure> {
+    let sim = fleet::is_sim(settings);
     let states = answers.iter().map(|(_, answer)| answer.state());
     let aborted = cancelled.then_some(RunState::Aborted);
     let state = RunState::worst(states.chain(aborted));
-    // a reader that left early (`| head`) is no failure of the command
-    let _ = std::io::stdout().lock().write_all(render(&answers).as_bytes());
-    if answers.len() > 1 || state != RunState::Ok {
-        say(&tally(&answers));
+    match settings.output {
+        Form::Json => answers.iter().try_for_each(|(host, answer)| json(&Answered::new(host, answer, sim)))?,
+        Form::Quiet => {
+            let wrong: Answers = answers.iter().filter(|(_, answer)| answer.state() != RunState::Ok).cloned().collect();
+            print(&titled(&render(&wrong), sim))?;
+        }
+        Form::Human => print(&titled(&render(answers), sim))?,
     }
-    state.code()
+    if state != RunState::Ok || (answers.len() > 1 && settings.output != Form::Quiet) {
+        say(&format!("{}{}", words::sim(sim), tally(answers)));
+    }
+    Ok(state.code())
+}
+
+/// Every title says of simulated hosts that they are; what is below it is indented.
+fn titled(text: &str, sim: bool) -> String {
+    let title = |line: &str| if line.starts_with(' ') { "" } else { words::sim(sim) };
+    text.lines().map(|line| format!("{}{line}\n", title(line))).collect()
 }
 
 fn say(line: &str) {

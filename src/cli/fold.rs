@@ -104,15 +104,34 @@ impl Answer {
         let mut body = String::new();
         lines(&mut body, '|', &reply.stdout);
         lines(&mut body, '!', &reply.stderr);
-        let title = match &reply.exit {
+        (Self::title(reply), body)
+    }
+
+    fn title(reply: &ShellReply) -> String {
+        match &reply.exit {
             Exit::Code { code: 0 } => "ok".to_owned(),
             Exit::Code { code } => format!("failed, exit {code}{}", meaning(*code)),
             Exit::Signal { name } => format!("failed, ended by SIG{name}"),
             Exit::TimedOut => "failed, timed out; it was ended on the host and is gone".to_owned(),
             Exit::Unknown { why } => format!("unknown, {why}: no exit status came back, it may still be running"),
             Exit::NotStarted { why } => format!("not started, {why}"),
+        }
+    }
+
+    /// Why it is not ok, in the words of its title.
+    pub fn finding(&self) -> Option<Finding> {
+        let reply = match self {
+            Answer::Unreachable(down) => return Some(down.finding.clone()),
+            Answer::Reply(reply) => reply,
         };
-        (title, body)
+        let code = match &reply.exit {
+            Exit::Code { code: 0 } => return None,
+            Exit::Code { .. } => "exit",
+            Exit::Signal { .. } => "signal",
+            Exit::TimedOut => "timeout",
+            Exit::Unknown { why } | Exit::NotStarted { why } => why,
+        };
+        Some(Finding::new(code, Self::title(reply)))
     }
 }
 
@@ -172,8 +191,7 @@ fn lines(out: &mut String, mark: char, captured: &Captured) {
     }
     part(&captured.head);
     if captured.is_cut() {
-        let left = captured.total - (captured.head.len() + captured.tail.len()) as u64;
-        let _ = writeln!(out, "  … {left} of {} bytes left out …", captured.total);
+        let _ = writeln!(out, "  … {} of {} bytes left out …", captured.left_out(), captured.total);
         return lines(out, mark, &Captured::whole(captured.tail.as_slice()));
     }
     if !captured.tail.is_empty() {

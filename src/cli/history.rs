@@ -49,6 +49,8 @@ pub struct Ran {
     pub by: String,
     /// Whether it was a dry run.
     pub dry_run: bool,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
     /// How many hosts it was for; none where it was not planned to its end.
     pub planned: Option<usize>,
     /// Whether a process works on it now.
@@ -105,6 +107,7 @@ pub(super) fn ran(journal: &Journal, row: &RunRow) -> Ran {
         selector: row.selector.clone(),
         by: "-".to_owned(),
         dry_run: false,
+        sim: row.sim,
         planned: None,
         running: row.finished.is_none() && journal.holder(&row.run).is_some(),
         state: None,
@@ -129,7 +132,7 @@ impl Ran {
         format!("{} {}", self.started.date(), &self.started.clock()[..5])
     }
 
-    /// `failed: 5 ok 1 failed`.
+    /// `failed: 5 ok 1 failed`, behind `SIM` where the hosts were simulated.
     pub fn result(&self) -> String {
         let result = match (&self.hosts, self.state) {
             (Some(hosts), Some(EndState::Ok)) => words::tally(hosts).replace("  ", " "),
@@ -137,7 +140,8 @@ impl Ran {
             _ if self.running => "running".to_owned(),
             _ => "NOT FINISHED".to_owned(),
         };
-        if self.dry_run { format!("dry run: {result}") } else { result }
+        let dry = if self.dry_run { "dry run: " } else { "" };
+        format!("{}{dry}{result}", words::sim(self.sim))
     }
 }
 

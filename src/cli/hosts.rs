@@ -1,19 +1,25 @@
 //! `runbook hosts`: the inventory, as far as a selector names it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
-use crate::cli::output::{counted, print, table};
+use crate::cli::output::{counted, json, note_sim, print, table};
 use crate::cli::probe;
 use crate::cli::settings::Settings;
 use crate::model::host::Host;
 use crate::model::hostset::fold;
 use crate::model::id::HostName;
+use crate::report::words;
 
 /// What a probe does, and where connecting gets its settings from.
 const CONNECTING: &str = "\
 --probe connects to every host as a run would, with the same keys and the same check of the host's key, asks what it says of \
 itself, and leaves; nothing is changed and nothing is recorded. LATENCY is one round trip through its open shell. SKEW is how \
-far its clock is ahead of this machine's, and how far off that may be. It exits with 3 where a host could not be reached.
+far its clock is ahead of this machine's, and how far off that may be. It exits with 3 where a host could not be reached; \
+with --output quiet only the names of those are printed that could.
 
 Everything about connecting is in the inventory. ~/.ssh/config is not read: where there is one, its Host blocks, ProxyJump, \
 User, Port and IdentityFile have no effect here. `jump` in the inventory is refused by name, since there are no jump hosts \
@@ -37,17 +43,69 @@ pub struct Args {
     probing: probe::Options,
 }
 
+/// A line of `runbook hosts --output json`: a host of the inventory, and what a probe found of it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Hosted {
+    /// Its name.
+    pub host: HostName,
+    /// Whether it is simulated.
+    pub sim: bool,
+    /// Address or DNS name to connect to.
+    pub address: String,
+    /// TCP port of its sshd.
+    pub port: u16,
+    /// The user to log in as.
+    pub user: String,
+    /// The groups it is in, in file order.
+    pub groups: Vec<String>,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// Whether one of its groups is protected.
+    pub protected: bool,
+    /// What was found; none without `--probe`.
+    pub probe: Option<probe::Found>,
+}
+
+impl Hosted {
+    /// Of the inventory's host.
+    pub fn new(host: &Host, sim: bool, probe: Option<probe::Found>) -> Self {
+        Self {
+            host: host.name.clone(),
+            sim,
+            address: host.address.clone(),
+            port: host.port,
+            user: host.user.clone(),
+            groups: host.groups.clone(),
+            tags: host.tags.clone(),
+            protected: host.protected,
+            probe,
+        }
+    }
+}
+
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let hosts = fleet::chosen(settings, Choice::new(&args.selector, &args.narrow))?.hosts();
     if args.probe {
         return probe::run(hosts, &args.probing, settings);
     }
+    let sim = fleet::is_sim(settings);
+    match settings.output {
+        Form::Json => {
+            hosts.iter().try_for_each(|host| json(&Hosted::new(host, sim, None)))?;
+            return Ok(0);
+        }
+        Form::Quiet => {
+            print(&hosts.iter().map(|host| format!("{}\n", host.name)).collect::<String>())?;
+            return Ok(0);
+        }
+        Form::Human => note_sim(sim),
+    }
     let rows: Vec<Vec<String>> = hosts.iter().map(row).collect();
     print(&table(&["HOST", "ADDRESS", "PORT", "USER", "GROUPS", "TAGS"], &rows, settings.stdout_terminal))?;
     if settings.stdout_terminal {
         let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
-        print(&format!("{}: {}\n", counted(hosts.len(), "host"), fold(&names)))?;
+        print(&format!("{}{}: {}\n", words::sim(sim), counted(hosts.len(), "host"), fold(&names)))?;
     }
     Ok(0)
 }

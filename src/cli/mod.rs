@@ -128,7 +128,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::History(args) => history::run(&args, &settings),
         Command::Show(args) => show::run(&args, &settings),
         Command::Timeline(args) => timeline::run(&args, &settings),
-        Command::Steps(args) => steps::run(&args),
+        Command::Steps(args) => steps::run(&args, &settings),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Note(args) => note::run(&args, &settings),

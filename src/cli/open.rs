@@ -10,6 +10,7 @@ use crate::journal::store::{Journal, JournalError};
 use crate::model::id::RunId;
 use crate::report::end;
 use crate::report::paint::{Paint, Tone};
+use crate::report::words;
 use crate::state::run::RunState;
 
 /// The most items that are listed per run.
@@ -46,12 +47,22 @@ pub fn warn_open(journal: &Journal, settings: &Settings, to: &mut dyn Write) -> 
     let tell = |to: &mut dyn Write| -> io::Result<()> {
         for left in &open {
             if let Some(holder) = journal.holder(&left.run) {
-                let text =
-                    format!("run {} ({}) is running now, {holder}, and has {} open", left.run, left.runbook, left.items.len());
+                let text = format!(
+                    "{}run {} ({}) is running now, {holder}, and has {} open",
+                    words::sim(left.sim),
+                    left.run,
+                    left.runbook,
+                    left.items.len()
+                );
                 paint.line(to, "note", Tone::Dim, &text)?;
                 continue;
             }
-            paint.line(to, "LEFT OPEN", Tone::Warn, &format!("by run {} ({})", left.run, left.runbook))?;
+            paint.line(
+                to,
+                "LEFT OPEN",
+                Tone::Warn,
+                &format!("{}by run {} ({})", words::sim(left.sim), left.run, left.runbook),
+            )?;
             for item in left.items.iter().take(ITEMS) {
                 paint.under(to, &end::open_item(item))?;
             }
@@ -86,7 +97,7 @@ pub fn tell(state: &RunState, run: &RunId, settings: &Settings, to: &mut dyn Wri
     if open.is_empty() {
         return;
     }
-    let written = paint.line(to, "LEFT OPEN", Tone::Warn, &format!("by run {run}")).and_then(|()| {
+    let written = paint.line(to, "LEFT OPEN", Tone::Warn, &format!("{}by run {run}", words::sim(state.sim))).and_then(|()| {
         open.iter().take(ITEMS).try_for_each(|item| paint.under(to, &end::open_item(item)))?;
         paint.under(to, &closes(settings, run))
     });

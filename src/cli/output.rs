@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::cli::failure::Failure;
 use crate::load::diagnostic::printable;
+use crate::report::words;
 
 /// Writes a result. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -25,6 +26,14 @@ pub fn json(value: &impl Serialize) -> Result<(), Failure> {
         .map_err(|error| Failure::new(70, format!("the result cannot be written as JSON: {error}")))?;
     line.push('\n');
     print(&line)
+}
+
+/// Says on standard error of simulated hosts that they are.
+pub fn note_sim(sim: bool) {
+    if sim {
+        // nobody is left to tell when standard error is closed
+        let _ = writeln!(std::io::stderr().lock(), "SIM {}", words::SIMULATED);
+    }
 }
 
 /// A table: aligned, or with tabs.

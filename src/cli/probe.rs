@@ -5,13 +5,17 @@ use std::io::Write;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::fold::{Down, causes};
-use crate::cli::output::{counted, print, table};
+use crate::cli::hosts::Hosted;
+use crate::cli::output::{counted, json, note_sim, print, table};
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::world::{Connected, Session, World};
@@ -21,6 +25,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Exit, Op, Reply, Shell};
 use crate::model::outcome::RunState;
 use crate::model::time::parse_duration;
+use crate::report::words;
 use crate::world::any::AnyFleet;
 
 /// The names of the columns; stable.
@@ -47,6 +52,74 @@ struct Up {
 
 type Probed = (Host, Result<Up, Down>);
 
+/// What a probe found of a host.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Found {
+    /// Whether it could be reached.
+    pub reach: Reach,
+    /// Where it is down, the class of the fault, such as `refused`, `host-key-changed`, `auth-denied`.
+    pub class: Option<String>,
+    /// One round trip through its open shell, in milliseconds; none where it is down or did not answer that.
+    pub latency_ms: Option<f64>,
+    /// How far its clock is ahead of this machine's, in milliseconds.
+    pub skew_ms: Option<i64>,
+    /// How far off that may be, in milliseconds.
+    pub skew_err_ms: Option<u64>,
+    /// The key that it was recognised by.
+    pub key: Option<Key>,
+    /// What it says of itself.
+    pub facts: Option<Facts>,
+    /// Why it is down.
+    pub finding: Option<Finding>,
+}
+
+/// Whether a host could be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// It could.
+    Up,
+    /// It could not.
+    Down,
+}
+
+/// The key of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Key {
+    /// Such as `ssh-ed25519`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `SHA256:…`.
+    pub fingerprint: String,
+}
+
+impl Found {
+    fn of(found: &Result<Up, Down>) -> Self {
+        match found {
+            Ok(Up { connected, latency }) => Self {
+                reach: Reach::Up,
+                class: None,
+                latency_ms: latency.map(|time| (time.as_secs_f64() * 1e6).round() / 1e3),
+                skew_ms: Some(connected.facts.skew_ms),
+                skew_err_ms: Some(connected.facts.skew_err_ms),
+                key: Some(Key { kind: connected.key_type.clone(), fingerprint: connected.fingerprint.clone() }),
+                facts: Some(connected.facts.clone()),
+                finding: None,
+            },
+            Err(down) => Self {
+                reach: Reach::Down,
+                class: Some(down.finding.code.clone()),
+                latency_ms: None,
+                skew_ms: None,
+                skew_err_ms: None,
+                key: None,
+                facts: None,
+                finding: Some(down.finding.clone()),
+            },
+        }
+    }
+}
+
 /// Does it.
 pub fn run(hosts: Vec<Host>, options: &Options, settings: &Settings) -> Result<u8, Failure> {
     let runtime = runtime()?;
@@ -54,16 +127,32 @@ pub fn run(hosts: Vec<Host>, options: &Options, settings: &Settings) -> Result<u
     let probed = runtime.block_on(everywhere(&world, hosts, options));
     // what did not end in time must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));
-    let rows: Vec<Vec<String>> = probed.iter().map(|(host, found)| row(&host.name, found)).collect();
-    print(&table(&COLUMNS, &rows, settings.stdout_terminal))?;
+    tell(&probed, settings)?;
+    let state = if probed.iter().all(|(_, found)| found.is_ok()) { RunState::Ok } else { RunState::Unreachable };
+    Ok(state.code())
+}
+
+fn tell(probed: &[Probed], settings: &Settings) -> Result<(), Failure> {
+    let sim = fleet::is_sim(settings);
+    match settings.output {
+        Form::Json => probed.iter().try_for_each(|(host, found)| json(&Hosted::new(host, sim, Some(Found::of(found)))))?,
+        Form::Quiet => {
+            let up = probed.iter().filter(|(_, found)| found.is_ok());
+            print(&up.map(|(host, _)| format!("{}\n", host.name)).collect::<String>())?;
+        }
+        Form::Human => {
+            note_sim(sim);
+            let rows: Vec<Vec<String>> = probed.iter().map(|(host, found)| row(&host.name, found)).collect();
+            print(&table(&COLUMNS, &rows, settings.stdout_terminal))?;
+        }
+    }
     let down = probed.iter().filter_map(|(host, found)| Some((&host.name, found.as_ref().err()?)));
     // nobody is left to tell when standard error is closed
     let _ = std::io::stderr().lock().write_all(causes(down).as_bytes());
-    if settings.stdout_terminal {
-        print(&format!("{}\n", summary(&probed)))?;
+    if settings.stdout_terminal && settings.output == Form::Human {
+        print(&format!("{}{}\n", words::sim(sim), summary(probed)))?;
     }
-    let state = if probed.iter().all(|(_, found)| found.is_ok()) { RunState::Ok } else { RunState::Unreachable };
-    Ok(state.code())
+    Ok(())
 }
 
 /// Every host on its own: one that is dead keeps a place among `forks` until its deadline, and nobody's result.

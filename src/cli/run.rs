@@ -30,8 +30,8 @@ use crate::model::plan::{BatchSize, Confirmation, OnFailure, Plan};
 use crate::model::time::Timestamp;
 use crate::plan::build::{Request, build};
 use crate::plan::select::Selection;
-use crate::report::end;
 use crate::report::paint::Paint;
+use crate::report::{end, lines};
 use crate::state::run::RunState;
 use crate::state::summary::{Flags, conclude, quoted};
 
@@ -179,11 +179,15 @@ pub fn runtime() -> Result<Runtime, Failure> {
     built.map_err(|error| Failure::new(70, format!("no threads to run on: {error}")))
 }
 
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
 fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
     let run = journal.new_run_id().map_err(open::failed)?;
     let text =
         serde_json::to_string(plan).map_err(|error| Failure::new(70, format!("the plan cannot be written down: {error}")))?;
-    let started = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+    let started = now();
     let new = NewRun { run: &run, started, runbook: plan.runbook.name.as_str(), selector: &plan.selector, plan: &text };
     let log = journal.create_run(&new).map_err(open::failed)?;
     Ok((run, log))
@@ -333,7 +337,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     match ended {
         Ok(state) => {
             let code = state.finished.as_ref().map_or(70, |finished| finished.exit_code);
-            tell_head(journal, settings, &run);
+            tell_head(journal, settings, &run, state.sim);
             Ok(Ran { run, code, state: Some(state) })
         }
         Err(error @ EngineError::Log(_)) => {
@@ -371,12 +375,13 @@ fn again(args: &Args, settings: &Settings) -> Flags {
 }
 
 /// The length and head of the record, to be noted elsewhere.
-fn tell_head(journal: &Journal, settings: &Settings, run: &RunId) {
+fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
     if let Ok(Some((events, head))) = journal.head(run) {
         let paint = Paint { color: settings.color };
         // a closed output is no failure of the run
         let _ = match settings.output {
-            Form::Human => end::record(&mut io::stdout(), paint, events, &head),
+            Form::Human if settings.person => end::record(&mut io::stdout(), paint, events, &head),
+            Form::Human => lines::record(&mut io::stdout(), (now(), sim), events, &head),
             Form::Json => end::record(&mut io::stderr(), Paint { color: false }, events, &head),
             Form::Quiet => Ok(()),
         };

@@ -6,12 +6,15 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cli::exec::Answered;
 use crate::cli::failure::Failure;
 use crate::cli::history::Ran;
+use crate::cli::hosts::Hosted;
 use crate::cli::lint::Found;
 use crate::cli::list::Listed;
 use crate::cli::output::print;
 use crate::cli::show::{Book, ShownHost, ShownRun, ShownUnit};
+use crate::cli::steps::Explained;
 use crate::cli::timeline::Document;
 use crate::model::event::Event;
 
@@ -28,6 +31,12 @@ pub struct Args {
 pub enum What {
     /// A line of `runbook run --output json` and `runbook close --output json`
     Events,
+    /// A line of `runbook hosts`, with or without --probe
+    Hosts,
+    /// A line of `runbook exec`
+    Exec,
+    /// A line of `runbook steps`
+    Steps,
     /// A line of `runbook list`
     List,
     /// What `runbook show NAME` prints
@@ -71,6 +80,9 @@ pub fn run(args: &Args) -> Result<u8, Failure> {
 pub fn text(what: What) -> Result<String, Failure> {
     let schema = match what {
         What::Events => of::<Line>(),
+        What::Hosts => of::<Hosted>(),
+        What::Exec => of::<Answered>(),
+        What::Steps => of::<Explained>(),
         What::List => of::<Listed>(),
         What::Show => of::<Book>(),
         What::ShowRun => of::<ShownRun>(),

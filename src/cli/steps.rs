@@ -1,11 +1,17 @@
 //! `runbook steps`: the reference of the kinds, from the kinds themselves.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::args::Form;
 use crate::cli::failure::Failure;
+use crate::cli::output::{json, print};
+use crate::cli::settings::Settings;
 use crate::model::fields::nearest;
-use crate::steps::{Class, KINDS, Kind, kind};
+use crate::model::outcome::Risk;
+use crate::steps::{Class, KINDS, Key, Kind, kind};
 
 /// Arguments of `runbook steps`.
 #[derive(Debug, clap::Args)]
@@ -18,18 +24,78 @@ pub struct Args {
 /// The widest line.
 const WIDTH: usize = 100;
 
-/// Does it.
-pub fn run(args: &Args) -> Result<u8, Failure> {
-    let text = match &args.kind {
-        None => list(KINDS),
-        Some(name) => explain(kind(name).ok_or_else(|| unknown(name))?),
-    };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // nobody reads on (`| head`): all was said that was wanted
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-        Err(error) => Err(Failure::new(1, format!("standard output cannot be written: {error}"))),
-        Ok(()) => Ok(0),
+/// A line of `runbook steps --output json`: a kind of steps.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Explained {
+    /// Its name.
+    pub kind: &'static str,
+    /// One line.
+    pub title: &'static str,
+    /// `check`, `action` or `wait`.
+    #[schemars(extend("enum" = ["check", "action", "wait"]))]
+    pub class: &'static str,
+    /// What it can do to a host.
+    pub risk: Risk,
+    /// What it looks at, what follows, what it would change, how that is undone.
+    pub about: &'static str,
+    /// Its keys.
+    pub keys: Vec<ExplainedKey>,
+    /// What it can come to.
+    pub verdicts: Vec<ExplainedVerdict>,
+}
+
+/// A key of a kind.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ExplainedKey {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it says.
+    pub about: &'static str,
+}
+
+/// A word that a kind can come to.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ExplainedVerdict {
+    /// The word.
+    pub word: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+impl Explained {
+    fn of(kind: &'static Kind) -> Self {
+        let class = match kind.class {
+            Class::Check => "check",
+            Class::Wait => "wait",
+            Class::Action => "action",
+        };
+        let key = |key: &'static Key| ExplainedKey { name: key.name, required: key.required, about: key.about };
+        let verdict = |(word, meaning): &(&'static str, &'static str)| ExplainedVerdict { word, meaning };
+        Self {
+            kind: kind.name,
+            title: kind.title,
+            class,
+            risk: kind.risk,
+            about: kind.about,
+            keys: kind.keys.iter().map(key).collect(),
+            verdicts: kind.verdicts.iter().map(verdict).collect(),
+        }
     }
+}
+
+/// Does it.
+pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
+    let one = args.kind.as_ref().map(|name| kind(name).ok_or_else(|| unknown(name))).transpose()?;
+    let kinds = one.map_or_else(|| KINDS.to_vec(), |kind| vec![kind]);
+    match (settings.output, one) {
+        (Form::Json, _) => kinds.into_iter().try_for_each(|kind| json(&Explained::of(kind)))?,
+        (Form::Quiet, _) => print(&kinds.iter().map(|kind| format!("{}\n", kind.name)).collect::<String>())?,
+        (Form::Human, None) => print(&list(KINDS))?,
+        (Form::Human, Some(kind)) => print(&explain(kind))?,
+    }
+    Ok(0)
 }
 
 fn unknown(name: &str) -> Failure {

@@ -55,6 +55,8 @@ pub struct Document {
     pub by: String,
     /// The ticket, where given.
     pub ticket: Option<String>,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
     /// The story.
     pub timeline: Timeline,
     /// What is open now.
@@ -84,8 +86,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let mut told = timeline(&events);
     let head = journal.head(&run).map_err(open::failed)?;
     let mut out = Vec::new();
-    let as_json = (settings.output == Form::Json).then_some(Export::Json);
-    let written = match args.export.or(as_json) {
+    // one object a line for programs; what is handed in is read by people too
+    let lined = settings.output == Form::Json && args.export.is_none();
+    let written = match args.export.or(lined.then_some(Export::Json)) {
         None => telling::render(&mut out, Paint { color: settings.color }, &state, &told, host.as_ref()),
         Some(export) => {
             if host.is_some() {
@@ -102,12 +105,18 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
                         selector: state.selector.clone(),
                         by: state.by.clone(),
                         ticket: state.ticket.clone(),
+                        sim: state.sim,
                         timeline: told,
                         open: state.open(),
                         events,
                         head,
                     };
-                    serde_json::to_writer_pretty(&mut out, &document).map_err(io::Error::from).map(|()| out.push(b'\n'))
+                    let told = if lined {
+                        serde_json::to_writer(&mut out, &document)
+                    } else {
+                        serde_json::to_writer_pretty(&mut out, &document)
+                    };
+                    told.map_err(io::Error::from).map(|()| out.push(b'\n'))
                 }
             }
         }

@@ -31,6 +31,8 @@ pub struct RunRow {
     pub finished: Option<Event>,
     /// What is open now.
     pub open: Vec<OpenItem>,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
 }
 
 /// What is open from a run.
@@ -42,6 +44,8 @@ pub struct OpenRun {
     pub runbook: String,
     /// What is open, oldest first.
     pub items: Vec<OpenItem>,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
 }
 
 /// What checking a run's chain came to.
@@ -113,7 +117,10 @@ impl Journal {
         let open = RunState::replay(&events).open();
         let planned = events.iter().find(|e| matches!(e.kind, EventKind::RunPlanned { .. })).cloned();
         let finished = events.iter().rev().find(|e| matches!(e.kind, EventKind::RunFinished { .. })).cloned();
-        Ok(RunRow { run, started, runbook, selector, planned, finished, open })
+        // how a run began is its first event, which is found by its number
+        let first = self.select(&run, "SELECT seq, ts, body FROM events WHERE run = ?1 AND seq = 1")?;
+        let sim = RunState::replay(&first).sim;
+        Ok(RunRow { run, started, runbook, selector, planned, finished, open, sim })
     }
 
     /// One run by its id.
@@ -178,7 +185,7 @@ impl Journal {
             let run = RunId::parse(&id).map_err(|e| JournalError::Row { run: id, seq: 0, why: e.to_string() })?;
             let row = self.run(&run)?;
             if !row.open.is_empty() {
-                open.push((row.started, OpenRun { run: row.run, runbook: row.runbook, items: row.open }));
+                open.push((row.started, OpenRun { run: row.run, runbook: row.runbook, items: row.open, sim: row.sim }));
             }
         }
         open.sort_by(|a, b| (a.0, &a.1.run).cmp(&(b.0, &b.1.run)));

@@ -345,6 +345,11 @@ impl Captured {
         self.total > (self.head.len() + self.tail.len()) as u64
     }
 
+    /// How many bytes between head and tail are missing.
+    pub fn left_out(&self) -> u64 {
+        self.total.saturating_sub((self.head.len() + self.tail.len()) as u64)
+    }
+
     /// The text, if all of it is there and it is UTF-8; evidence that is cut or garbled is no evidence.
     pub fn text(&self) -> Option<&str> {
         // a tail stands after a cut only: what is read is all or nothing

@@ -59,17 +59,18 @@ pub fn not_closed(
     finding: &Finding,
 ) -> io::Result<()> {
     let (title, _) = words::open_title(state, host, key);
-    paint.line(out, "STILL OPEN", Tone::Warn, &format!("{host}  {title} could not be closed: {}", finding.summary))
+    let sim = words::sim(state.sim);
+    paint.line(out, "STILL OPEN", Tone::Warn, &format!("{sim}{host}  {title} could not be closed: {}", finding.summary))
 }
 
 fn head(out: &mut dyn Write, paint: Paint, state: &RunState, finished: &Event) -> io::Result<()> {
     let EventKind::RunFinished { state: end, hosts, changed, open, duration_ms, .. } = &finished.kind else { return Ok(()) };
     let left = if open.is_empty() { "nothing left open".to_owned() } else { format!("OPEN {}", open.len()) };
     let took = words::clock(words::millis(*duration_ms));
-    let (run, tally) = (&finished.run, words::tally(hosts));
+    let (run, tally, sim) = (&finished.run, words::tally(hosts), words::sim(state.sim));
     let head = match (state.dry_run, *changed) {
-        (true, 0) => format!("dry run {run}  {took}   {tally}   nothing was changed"),
-        _ => format!("run {run}  {took}   {tally}   {changed} changed   {left}"),
+        (true, 0) => format!("{sim}dry run {run}  {took}   {tally}   nothing was changed"),
+        _ => format!("{sim}run {run}  {took}   {tally}   {changed} changed   {left}"),
     };
     paint.line(out, state_verb(*end), state_tone(*end), &head)
 }

@@ -46,6 +46,7 @@ pub struct Human<W> {
     live: Option<Live>,
     checked: bool,
     started: bool,
+    said_sim: bool,
     closing: Option<(String, Option<Timestamp>)>,
     names: usize,
     limit: Limit,
@@ -64,6 +65,7 @@ impl<W: Write + Send> Human<W> {
             live,
             checked: false,
             started: false,
+            said_sim: false,
             closing: None,
             names: 11,
             limit: Limit::default(),
@@ -252,11 +254,12 @@ impl<W: Write + Send> Human<W> {
             basis,
         };
         let took = words::took(self.state.started.map_or(Duration::ZERO, |start| event.ts.since(start)));
+        let sim = words::sim(self.state.sim);
         if self.state.dry_run {
-            self.line(to, "Dry run", Tone::Strong, &format!("read-only checks only; nothing was changed ({took})"))?;
+            self.line(to, "Dry run", Tone::Strong, &format!("{sim}read-only checks only; nothing was changed ({took})"))?;
             return preview::table(to, self.paint, &self.state, &numbers);
         }
-        self.line(to, "Preview", Tone::Strong, &format!("{} ({took})", preview::plan_line(&numbers)))?;
+        self.line(to, "Preview", Tone::Strong, &format!("{sim}{} ({took})", preview::plan_line(&numbers)))?;
         preview::short(to, self.paint, &self.state)
     }
 
@@ -317,6 +320,9 @@ impl<W: Write + Send> Reporter for Human<W> {
         }
         self.state.apply(event);
         let mut lines = Vec::new();
+        if self.state.sim && !std::mem::replace(&mut self.said_sim, true) {
+            self.line(&mut lines, "SIM", Tone::Warn, words::SIMULATED)?;
+        }
         self.tell(event, &mut lines)?;
         if !lines.is_empty() {
             let out = &mut self.out;

@@ -8,7 +8,7 @@ use crate::model::finding::Finding;
 use crate::model::id::HostName;
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
-use crate::model::visible::visible;
+use crate::model::visible::{clip, visible};
 use crate::report::end;
 use crate::report::limit::{Limit, Told};
 use crate::report::preview::{self, Numbers};
@@ -20,6 +20,8 @@ use crate::state::summary;
 const SMALL_FLEET: usize = 20;
 /// The most columns of a set of hosts.
 const HOSTS: usize = 200;
+/// The most columns of what a host showed.
+const MESSAGE: usize = 160;
 /// The most groups of hosts, causes and open items that are told one by one.
 const SHOWN: usize = 20;
 
@@ -52,7 +54,8 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn line(&mut self, at: Timestamp, word: &str, rest: &str) -> io::Result<()> {
-        writeln!(self.out, "{}", format!("{} {word:<8} {}", at.seconds(), visible(rest)).trim_end())
+        let sim = words::sim(self.state.sim);
+        writeln!(self.out, "{}", format!("{} {sim}{word:<8} {}", at.seconds(), visible(rest)).trim_end())
     }
 
     fn is_small(&self) -> bool {
@@ -261,7 +264,10 @@ impl<W: Write + Send> Lines<W> {
             let host = failure.hosts.first().and_then(|name| self.state.hosts.get(name));
             let outcome = host.map_or(HostOutcome::Failed, |host| summary::outcome(host, self.state.dry_run));
             let many = words::count(failure.hosts.len(), "host");
-            let text = format!("{} {many} {}{step} \"{}\"", outcome.word(), words::hosts(&failure.hosts, HOSTS), failure.message);
+            let hosts = words::hosts(&failure.hosts, HOSTS);
+            let first = failure.first.as_ref().filter(|first| **first != failure.message);
+            let first = first.map_or_else(String::new, |first| format!(" first \"{}\"", clip(first, MESSAGE)));
+            let text = format!("{} {many} {hosts}{step} \"{}\"{first}", outcome.word(), failure.message);
             self.line(at, "cause", &text)?;
         }
         self.and_more(at, "cause", failures.len(), "more cause")?;
@@ -278,6 +284,12 @@ impl<W: Write + Send> Lines<W> {
         }
         Ok(())
     }
+}
+
+/// The record's length and head, said at a moment of a run that was simulated or not: to be noted elsewhere.
+pub fn record(out: &mut dyn Write, (at, sim): (Timestamp, bool), events: u64, head: &str) -> io::Result<()> {
+    let text = format!("{events} events, head {}", clip(head, 64));
+    writeln!(out, "{} {}{:<8} {}", at.seconds(), words::sim(sim), "record", visible(&text))
 }
 
 /// Logs are cut at spaces.

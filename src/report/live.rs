@@ -93,6 +93,7 @@ pub fn two_lines(state: &RunState, now: Timestamp, columns: usize) -> [String; 2
         None => checking(state),
         Some(batch) => working(state, batch),
     };
+    let head = format!("{}{head}", words::sim(state.sim));
     let open = state.open().len();
     let open = if open == 0 { String::new() } else { format!("OPEN {open}  ") };
     let words = format!("{open}{numbers}  {elapsed}");

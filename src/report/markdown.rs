@@ -13,7 +13,11 @@ use crate::state::timeline::{Mark, Timeline};
 pub fn render(out: &mut dyn Write, state: &RunState, timeline: &Timeline, head: Option<&(u64, String)>) -> io::Result<()> {
     let run = state.run.as_ref().map_or("?", |run| run.as_str());
     let runbook = state.runbook.as_ref().map_or("?", |book| book.name.as_str());
-    writeln!(out, "# Run {run}: {} on {}\n", text(runbook), text(&state.selector))?;
+    let sim = words::sim(state.sim);
+    writeln!(out, "# {sim}Run {run}: {} on {}\n", text(runbook), text(&state.selector))?;
+    if state.sim {
+        writeln!(out, "- **SIM**: {}", words::SIMULATED)?;
+    }
     let Conclusion { hosts, open, failures, .. } = summary::conclude(state, &[], &Flags::default());
     let end = state.finished.as_ref().map_or_else(|| "not finished".to_owned(), |f| format!("{}, exit {}", f.state, f.exit_code));
     writeln!(out, "- Result: {end}; {}", words::tally(&hosts))?;

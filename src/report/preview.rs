@@ -42,7 +42,7 @@ pub fn table(out: &mut dyn Write, paint: Paint, state: &RunState, numbers: &Numb
     }
     more_groups(out, state)?;
     writeln!(out)?;
-    paint.line(out, "Plan", Tone::Strong, &plan_line(numbers))?;
+    paint.line(out, "Plan", Tone::Strong, &format!("{}{}", words::sim(state.sim), plan_line(numbers)))?;
     let basis: Vec<String> = numbers.basis.iter().filter(|(_, n)| **n > 0).map(|(word, n)| format!("{n} {word}")).collect();
     if !basis.is_empty() {
         paint.line(out, "Basis", Tone::Strong, &basis.join(", "))?;
@@ -84,7 +84,8 @@ pub fn plan_line(numbers: &Numbers<'_>) -> String {
 }
 
 fn one_group(out: &mut dyn Write, paint: Paint, state: &RunState, group: &PreviewGroup) -> io::Result<()> {
-    let title = format!("{} ({})", words::hosts(&group.hosts, HOSTS), words::count(group.hosts.len(), "host"));
+    let title =
+        format!("{}{} ({})", words::sim(state.sim), words::hosts(&group.hosts, HOSTS), words::count(group.hosts.len(), "host"));
     writeln!(out, "{}", paint.word(&title, Tone::Strong))?;
     let Some(host) = group.hosts.first().and_then(|name| state.hosts.get(name)) else { return Ok(()) };
     if let Some(finding) = &host.unreachable {

@@ -49,8 +49,15 @@ pub fn render(
         writeln!(out, "{}", timeline.moments.iter().map(moment).collect::<Vec<_>>().join("   "))?;
     }
     for item in state.open() {
-        let open = paint.word("OPEN", Tone::Warn);
-        writeln!(out, "{open} {}  {}, since {} {}Z", item.host, visible(&item.title), item.since.date(), item.since.clock())?;
+        let (open, sim) = (paint.word("OPEN", Tone::Warn), words::sim(state.sim));
+        writeln!(
+            out,
+            "{open} {sim}{}  {}, since {} {}Z",
+            item.host,
+            visible(&item.title),
+            item.since.date(),
+            item.since.clock()
+        )?;
     }
     Ok(())
 }
@@ -101,7 +108,8 @@ fn heading(out: &mut dyn Write, paint: Paint, state: &RunState) -> io::Result<()
     let by = if state.by.is_empty() { String::new() } else { format!("  by {}", state.by) };
     let ticket = state.ticket.as_ref().map_or_else(String::new, |ticket| format!("  {ticket}"));
     let dry = if state.dry_run { "  dry run" } else { "" };
-    let text = format!("run {run}  {runbook}  {}  {date}{by}{ticket}{dry}  times UTC", state.selector);
+    let sim = words::sim(state.sim);
+    let text = format!("{sim}run {run}  {runbook}  {}  {date}{by}{ticket}{dry}  times UTC", state.selector);
     writeln!(out, "{}", paint.word(&text, Tone::Strong))
 }
 

@@ -10,6 +10,14 @@ use crate::model::time::Timestamp;
 use crate::model::visible::width;
 use crate::state::run::RunState;
 
+/// What is said of a simulated fleet where there is a line for it.
+pub const SIMULATED: &str = "simulated hosts; no real one is contacted or changed";
+
+/// Before what is told of simulated hosts; nothing before what is told of real ones.
+pub fn sim(sim: bool) -> &'static str {
+    if sim { "SIM " } else { "" }
+}
+
 /// `1 host`, `2 hosts`.
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }

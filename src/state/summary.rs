@@ -165,10 +165,24 @@ pub fn cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(Option<&'s
     }
 }
 
-/// What equal failures have in common: step, code and words without their numbers and without the host's own name.
+/// What equal failures have in common: step, code and words without their numbers and without the host's own name. Where
+/// the words are those of an exit status they say nothing of the cause: the status stays as it is, and the line that is
+/// shown of the output takes part.
 pub fn fold_key(step: Option<&StepId>, finding: &Finding, host: &HostName) -> String {
-    let words = normalise(&finding.summary.replace(host.as_str(), "<host>"));
+    let masked = |text: &str| normalise(&text.replace(host.as_str(), "<host>"));
+    let words = match (exit_status(&finding.summary), finding.evidence.first()) {
+        (None, _) => masked(&finding.summary),
+        (Some((status, rest)), None) => format!("{status}{}", masked(rest)),
+        (Some((status, rest)), Some(line)) => format!("{status}{}|{}", masked(rest), masked(line)),
+    };
     format!("{}|{}|{words}", step.map_or("-", StepId::as_str), finding.code)
+}
+
+/// `exit 7: npm ci` in two: the status, and what follows.
+fn exit_status(summary: &str) -> Option<(&str, &str)> {
+    let number = summary.strip_prefix("exit ")?;
+    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+    (digits > 0).then(|| summary.split_at(summary.len() - number.len() + digits))
 }
 
 /// The finding with its key on it, as it stands in an event; a key that it has already stays.
@@ -290,7 +304,23 @@ pub fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{normalise, quoted};
+    use super::{fold_key, normalise, quoted};
+    use crate::model::finding::Finding;
+    use crate::model::id::HostName;
+
+    #[test]
+    fn commands_that_end_by_other_words_or_another_status_fail_for_another_cause() {
+        let key = |host: &str, summary: &str, line: &str| {
+            let finding = Finding::new("exit", summary).evidence(line);
+            fold_key(None, &finding, &HostName::parse(host).expect("a name"))
+        };
+        let full = key("web-1", "exit 1: npm ci", "web-1: 0 bytes left on /dev/xvda1");
+        assert_eq!(full, "-|exit|exit 1: npm ci|<host>: <n> bytes left on /dev/xvda<n>");
+        assert_eq!(key("web-2", "exit 1: npm ci", "web-2: 12 bytes left on /dev/xvda2"), full);
+        assert_ne!(key("web-1", "exit 7: npm ci", "web-1: 0 bytes left on /dev/xvda1"), full);
+        assert_ne!(key("web-1", "exit 1: npm ci", "npm: not found"), full);
+        assert_eq!(key("web-1", "web-1 exit 1", "anything"), "-|exit|<host> exit <n>");
+    }
 
     #[test]
     fn numbers_do_not_tell_failures_apart() {

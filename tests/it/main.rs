@@ -11,6 +11,7 @@ mod exec;
 mod exit_codes;
 mod free_port;
 mod harness;
+mod holds;
 mod hosts;
 mod journal;
 mod json;

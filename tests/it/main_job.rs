@@ -17,4 +17,4 @@ mod runs;
 mod service;
 mod snapshot;
 mod stuck_switch;
-mod terminal;
+pub(crate) mod terminal;

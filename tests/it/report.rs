@@ -27,6 +27,7 @@ use runbook::state::timeline::timeline;
 use serde_json::json;
 
 mod fleet;
+mod simulated;
 
 const PLAIN: Options = Options { color: false, verbose: 0, columns: Some(80), live: false };
 

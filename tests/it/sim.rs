@@ -372,7 +372,7 @@ fn commands_answer_sim_or_fail_by_their_cause() {
     let answers = "SIM\n";
     assert_eq!(stdout.matches(answers).count(), 1, "equal answers once: {stdout}");
     assert!(stdout.contains("! SIM sh: write error: No space left on device"), "{stdout}");
-    assert_eq!((code, stderr.as_str()), (Some(1), "2 ok, 1 failed\n"));
+    assert_eq!((code, stderr.as_str()), (Some(1), "SIM 2 ok, 1 failed\n"));
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct ShownRun {
     pub ticket: Option<String>,
     /// Whether it was a dry run.
     pub dry_run: bool,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
     /// When it was planned.
     pub started: Option<Timestamp>,
     /// When its last event happened.
@@ -64,6 +66,8 @@ pub struct ShownHost {
     pub run: RunId,
     /// The host.
     pub host: HostName,
+    /// Whether it was simulated.
+    pub sim: bool,
     /// What became of it.
     pub outcome: HostOutcome,
     /// Whether something was changed on it.
@@ -119,6 +123,7 @@ impl ShownRun {
             by: state.by.clone(),
             ticket: state.ticket.clone(),
             dry_run: state.dry_run,
+            sim: state.sim,
             started: state.started,
             last: state.last,
             state: state.finished.as_ref().map(|finished| finished.state),
@@ -137,6 +142,7 @@ impl ShownHost {
         Self {
             run: run.clone(),
             host: name.clone(),
+            sim: state.sim,
             outcome: summary::outcome(of, state.dry_run),
             changed: of.changed,
             facts: of.facts.clone(),
@@ -186,7 +192,8 @@ pub(super) fn tell_run(out: &mut dyn Write, paint: Paint, state: &RunState, show
     let dry = if shown.dry_run { "  dry run" } else { "" };
     let ticket = shown.ticket.as_ref().map_or_else(String::new, |ticket| format!("  {ticket}"));
     let runbook = shown.runbook.as_deref().unwrap_or("?");
-    let head = format!("run {}  {runbook}  {}  by {}{ticket}{dry}", shown.run, shown.selector, shown.by);
+    let sim = words::sim(shown.sim);
+    let head = format!("{sim}run {}  {runbook}  {}  by {}{ticket}{dry}", shown.run, shown.selector, shown.by);
     writeln!(out, "{}", paint.word(&head, Tone::Strong))?;
     let when = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), Timestamp::seconds);
     let end = match (shown.state, shown.exit_code) {
@@ -226,7 +233,8 @@ pub(super) fn tell_run(out: &mut dyn Write, paint: Paint, state: &RunState, show
 /// A host: what it is, what became of it, its steps.
 pub(super) fn tell_host(out: &mut dyn Write, paint: Paint, shown: &ShownHost, flags: &Flags) -> io::Result<()> {
     let changed = if shown.changed { "changed" } else { "nothing was changed" };
-    let head = format!("run {}  host {}  {}, {changed}", shown.run, shown.host, words::verb(shown.outcome));
+    let sim = words::sim(shown.sim);
+    let head = format!("{sim}run {}  host {}  {}, {changed}", shown.run, shown.host, words::verb(shown.outcome));
     writeln!(out, "{}", paint.word(&head, Tone::Strong))?;
     if let Some(facts) = &shown.facts {
         let text = format!(

@@ -16,6 +16,7 @@ use crate::model::step::{Change, Note, Obligation};
 use crate::model::time::Timestamp;
 use crate::model::visible::clip;
 use crate::report::paint::{Paint, Tone};
+use crate::report::words;
 
 /// The most lines of a reply that a person is shown; twice as verbose, so many times more.
 const LINES: usize = 12;
@@ -29,6 +30,8 @@ pub struct ShownUnit {
     pub run: RunId,
     /// The host.
     pub host: HostName,
+    /// Whether it was simulated.
+    pub sim: bool,
     /// Its number, from 1.
     pub n: u32,
     /// The step.
@@ -128,6 +131,7 @@ pub enum What {
 impl ShownUnit {
     /// Of the events of a run.
     pub fn of(run: &RunId, host: &HostName, planned: &PlannedStep, events: &[Event]) -> Self {
+        let sim = events.iter().any(|event| matches!(event.kind, EventKind::StreamStart { sim: true, .. }));
         let of_host = events.iter().filter(|event| event.kind.host() == Some(host));
         let told: Vec<Told> = of_host
             .filter_map(|event| Some(Told { seq: event.seq, at: event.ts, what: what(&event.kind, &planned.id)? }))
@@ -137,7 +141,7 @@ impl ShownUnit {
             _ => None,
         });
         let (n, step, kind) = (planned.n, planned.id.clone(), planned.kind.clone());
-        Self { run: run.clone(), host: host.clone(), n, step, kind, outcome, events: told }
+        Self { run: run.clone(), host: host.clone(), sim, n, step, kind, outcome, events: told }
     }
 }
 
@@ -174,7 +178,8 @@ fn what(kind: &EventKind, of: &StepId) -> Option<What> {
 
 /// All of it in words, replies cut to what a person reads; `--verbose` shows more of them.
 pub(super) fn tell(out: &mut dyn Write, paint: Paint, shown: &ShownUnit, verbose: u8) -> io::Result<()> {
-    let head = format!("run {}  host {}  step {} {} ({})", shown.run, shown.host, shown.n, shown.step, shown.kind);
+    let sim = words::sim(shown.sim);
+    let head = format!("{sim}run {}  host {}  step {} {} ({})", shown.run, shown.host, shown.n, shown.step, shown.kind);
     writeln!(out, "{}", paint.word(&head, Tone::Strong))?;
     if shown.events.is_empty() {
         return paint.under(out, "nothing is recorded of it: the host did not come that far");

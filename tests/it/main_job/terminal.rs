@@ -8,13 +8,13 @@ use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     ours: File,
     theirs: File,
 }
 
 impl Terminal {
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let ours: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -26,12 +26,12 @@ impl Terminal {
     }
 
     /// One of its ends, for a program's standard input or error.
-    pub(super) fn end(&self) -> Stdio {
+    pub(crate) fn end(&self) -> Stdio {
         self.theirs.try_clone().unwrap().into()
     }
 
     /// Types a line.
-    pub(super) fn answer(&mut self, line: &str) {
+    pub(crate) fn answer(&mut self, line: &str) {
         self.ours.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 }
