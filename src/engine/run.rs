@@ -395,6 +395,8 @@ impl<W: World> Driver<W> {
         let hosts = batch.iter().filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
         let started = EventKind::BatchStarted { n: n + 1, of, canary: n == 0 && of > 1, hosts };
         self.ctx.recorder.note(started).await?;
+        let looks = self.plan.units.iter().filter(|unit| unit.scope.is_shared() && unit.section != Section::Step);
+        self.ctx.shared.forget(looks.map(|unit| &unit.step));
         // no host of a batch is changed before all of it have answered
         let passed = self
             .each(batch, |mut lane, ctx| async move {

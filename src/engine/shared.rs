@@ -59,6 +59,13 @@ impl Shared {
         }
     }
 
+    /// What was found once does not hold for another batch: these are looked at anew.
+    pub fn forget<'s>(&self, steps: impl Iterator<Item = &'s StepId>) {
+        for step in steps {
+            self.set(step, Slot::Free);
+        }
+    }
+
     /// Waits until it is known what this host's lane is to do. Bounded by the deadlines of the lane that does the work.
     pub async fn turn(&self, step: &StepId, host: &HostName) -> Turn {
         let mut changes = self.changed.subscribe();

@@ -1,10 +1,13 @@
-//! Which steps of a runbook take part: `--only`, `--skip`, `--start-at`. Pre-checks and verification always do.
+//! Which steps of a runbook take part: `--only`, `--skip`, `--start-at`. Pre-checks, questions and verification always do.
 
 use crate::model::fields::nearest;
 use crate::model::plan::Section;
 use crate::model::runbook::{Runbook, StepDecl};
 use crate::model::template::{placeholders, reads};
 use crate::model::when::When;
+
+/// The kind that asks somebody: a question is a guard, and no flag but `--approve` answers it.
+const QUESTION: &str = "confirm";
 
 /// What was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub fn selected<'r>(runbook: &'r Runbook, selection: &Selection) -> Result<Vec<N
     let from = selection.start_at.as_ref().and_then(|id| numbered.iter().position(|(_, step)| is(step, id)));
     let takes_part = |at: usize, step: &StepDecl| {
         step.section != Section::Step
+            || step.kind == QUESTION
             || (from.is_none_or(|from| at >= from)
                 && (selection.only.is_empty() || selection.only.iter().any(|id| is(step, id)))
                 && !selection.skip.iter().any(|id| is(step, id)))
@@ -56,6 +60,9 @@ pub fn selected<'r>(runbook: &'r Runbook, selection: &Selection) -> Result<Vec<N
 
 fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<Refusal> {
     match runbook.steps.iter().find(|step| step.id.as_str() == id) {
+        Some(step) if step.kind == QUESTION => {
+            Some((format!("{flag}: `{id}` asks somebody: it always takes part"), Some(format!("--approve {id} says yes"))))
+        }
         Some(step) if step.section == Section::Step => None,
         Some(step) => Some((
             format!("{flag}: `{id}` is a [[{}]]: these always take part", step.section.word()),

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest secret, in bytes.
 const LONGEST: u64 = 64 * 1024;
 /// A shorter one could not be told from other text in an output.
-const SHORTEST: usize = 4;
+const SHORTEST: usize = 8;
 
 /// The secrets of a run.
 #[derive(Default)]
@@ -200,9 +200,9 @@ mod tests {
     #[tokio::test]
     async fn a_secret_comes_from_where_the_runbook_says() {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(b"s3cret\n").expect("written");
-        assert_eq!(value(SecretSource::File(file.path().to_owned())).await, Ok("s3cret".to_owned()));
-        assert_eq!(value(command(&["printf", "abcd"])).await, Ok("abcd".to_owned()));
+        file.write_all(b"s3cret-value\n").expect("written");
+        assert_eq!(value(SecretSource::File(file.path().to_owned())).await, Ok("s3cret-value".to_owned()));
+        assert_eq!(value(command(&["printf", "abcdefgh"])).await, Ok("abcdefgh".to_owned()));
         assert!(value(SecretSource::Env("PATH".to_owned())).await.is_ok());
     }
 
@@ -213,8 +213,8 @@ mod tests {
         assert_eq!(value(SecretSource::File("/".into())).await, Err("/ is no file".to_owned()));
         assert_eq!(value(command(&["false"])).await, Err("false ended with exit status: 1".to_owned()));
         assert_eq!(value(command(&["true"])).await, Err("it is empty".to_owned()));
-        let short = value(command(&["printf", "abc"])).await;
-        assert_eq!(short, Err("it is shorter than 4 bytes and could not be kept out of outputs".to_owned()));
+        let short = value(command(&["printf", "abcdefg"])).await;
+        assert_eq!(short, Err("it is shorter than 8 bytes and could not be kept out of outputs".to_owned()));
         let long = value(command(&["head", "-c", "100000", "/dev/zero"])).await;
         assert_eq!(long, Err("it is longer than 64 KiB".to_owned()));
         let mut shell = Shell::look("x", "true");

@@ -105,7 +105,9 @@ impl<W: World> Lane<W> {
             && self.awaits(unit.touches)
             && end.outcome == Outcome::Refused
             && end.unreachable.is_none()
+            && end.finding.as_ref().is_none_or(|finding| finding.code != "unreadable")
         {
+            // what cannot be read stays a no: no change makes it readable
             let why = end.finding.map_or_else(|| "it would be refused now".to_owned(), |finding| finding.summary);
             return not_known(format!("{why}; a change before it may make that another thing"));
         }
