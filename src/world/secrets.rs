@@ -226,32 +226,33 @@ mod tests {
     #[test]
     fn a_value_is_taken_out_of_an_output_also_at_its_cut() {
         let clean = |mut captured: Captured| {
-            redact_stream(&mut captured, "t", b"hunter2");
+            redact_stream(&mut captured, "t", b"hunter-2");
             captured
         };
-        assert_eq!(clean(Captured::whole("a hunter2 b hunter2")), Captured::whole("a [secret:t] b [secret:t]"));
-        let cut = Captured { head: b"x hunt".to_vec(), tail: b"er2 y hunter2".to_vec(), total: 1000 };
+        assert_eq!(clean(Captured::whole("a hunter-2 b hunter-2")), Captured::whole("a [secret:t] b [secret:t]"));
+        let cut = Captured { head: b"x hunt".to_vec(), tail: b"er-2 y hunter-2".to_vec(), total: 1000 };
         let got = clean(cut);
         assert_eq!((got.head, got.tail, got.total), (b"x ".to_vec(), b" y [secret:t]".to_vec(), 1000));
-        let long = clean(Captured { head: b"hunter2".to_vec(), tail: b"hunter2".to_vec(), total: 15 });
+        let long = clean(Captured { head: b"hunter-2".to_vec(), tail: b"hunter-2".to_vec(), total: 17 });
         assert!(long.is_cut(), "{long:?}");
     }
 
     #[test]
     fn a_value_is_taken_out_where_it_lies_across_the_two_parts_that_are_kept() {
-        let mut captured = Captured { head: b"x hunt".to_vec(), tail: b"er2 y".to_vec(), total: 11 };
-        redact_stream(&mut captured, "t", b"hunter2");
+        let mut captured = Captured { head: b"x hunt".to_vec(), tail: b"er-2 y".to_vec(), total: 12 };
+        redact_stream(&mut captured, "t", b"hunter-2");
         assert_eq!(captured, Captured::whole("x [secret:t] y"));
     }
 
     #[tokio::test]
     async fn what_one_command_was_given_is_taken_out_of_the_output_of_every_other() {
-        let sources = [("a", "hunter"), ("b", "hunter-two")].map(|(name, value)| (name.to_owned(), command(&["printf", value])));
+        let sources =
+            [("a", "hunter-1"), ("b", "hunter-1-two")].map(|(name, value)| (name.to_owned(), command(&["printf", value])));
         let secrets = Secrets::new(BTreeMap::from(sources), None);
         for name in ["a", "b"] {
             secrets.value(name).await.expect("a value");
         }
-        let (stdout, stderr) = (Captured::whole("hunter-two, hunter"), Captured::default());
+        let (stdout, stderr) = (Captured::whole("hunter-1-two, hunter-1"), Captured::default());
         let exit = Exit::Code { code: 0 };
         let mut reply = ShellReply { exit, stdout, stderr, took: std::time::Duration::ZERO };
         secrets.redact(&mut reply);

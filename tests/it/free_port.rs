@@ -116,10 +116,17 @@ impl Place {
 
     /// Starts a program; the process that listens, once it does.
     fn start(&mut self, program: &str, more: &[(&str, &str)]) -> Server {
-        self.start_on(free_port(), program, more)
+        // a port that was free may be taken by another test's connection in the meantime
+        let server = (0..5).find_map(|_| self.try_on(free_port(), program, more));
+        server.unwrap_or_else(|| panic!("{program} does not listen"))
     }
 
     fn start_on(&mut self, port: u16, program: &str, more: &[(&str, &str)]) -> Server {
+        self.try_on(port, program, more).unwrap_or_else(|| panic!("{program} does not listen on {port}"))
+    }
+
+    /// None where it ended before it listened.
+    fn try_on(&mut self, port: u16, program: &str, more: &[(&str, &str)]) -> Option<Server> {
         let ready = self.home().join(format!("ready-{}", self.started.len()));
         let app = self.app().display().to_string();
         let pm2 = self.home().join(".pm2").display().to_string();
@@ -146,7 +153,10 @@ impl Place {
             if let Some(pid) = fs::read_to_string(&ready).ok().and_then(|text| text.parse().ok()) {
                 let server = Server::at(pid, port);
                 self.started.push(server);
-                return server;
+                return Some(server);
+            }
+            if stat(launched).is_none() {
+                return None;
             }
             sleep(Duration::from_millis(50));
         }

@@ -1,7 +1,7 @@
 //! A terminal with nobody at it but the test: what the program asks can be seen and answered.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
@@ -30,8 +30,15 @@ impl Terminal {
         self.theirs.try_clone().unwrap().into()
     }
 
-    /// Types a line.
+    /// Waits for the question, and types a line: what is typed before it is thrown away.
     pub(crate) fn answer(&mut self, line: &str) {
+        let mut shown = Vec::new();
+        let asked = |shown: &[u8]| [&b"[y/N] "[..], b"to go on: "].iter().any(|sign| shown.ends_with(sign));
+        while !asked(&shown) {
+            let mut byte = [0];
+            self.ours.read_exact(&mut byte).unwrap();
+            shown.extend(byte);
+        }
         self.ours.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 }
