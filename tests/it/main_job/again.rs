@@ -46,7 +46,7 @@ fn a_second_run_and_a_run_on_a_healthy_host_change_nothing_and_do_not_ask() {
     run.never("Z ask      ");
     let (code, log) = run.end();
     assert_eq!((code, end_line(&log).as_str()), (Some(0), "ok=2 changed=0 open=0 exit=0"), "{log}");
-    assert_eq!(words(&log), ["check", "preview", "plan", "run", "batch", "ok", "watch", "next"]);
+    assert_eq!(words(&log), ["check", "preview", "plan", "run", "batch", "ok", "watch", "next", "record"]);
     let plan: Vec<&str> = log.lines().filter(|line| line.contains("Z plan ")).map(|line| &line[30..]).collect();
     assert_eq!(plan, ["proxy-[1-2] nothing to change"]);
     assert_eq!(HOSTS.map(|host| Snapshot::take(&lab, host)), before);

@@ -22,17 +22,18 @@ const MEASURED: &str = r"proxy-H
 
 /// The story, host by host or told once for both: each of these lines for each host, in this order.
 const STORY: [&str; 12] = [
-    r"pm2   2 loop \[looping\] proxy-server: \d+ -> \d+ in \d+\.\d s; proxy-service \(pid \d+\) holds :3000, 0 restarts",
-    r"port  4 owner \[owned\] :3000 is held by proxy-service .*",
+    r"pm2   4 loop \[looping\] proxy-server: \d+ -> \d+ in \d+\.\d s; proxy-service \(pid \d+\) holds :3000, 0 restarts",
+    r"port  6 owner \[owned\] :3000 is held by proxy-service .*",
     r"run   kill switch enabled true → false  OPEN",
-    r"run   3 switch-off: set enabled to false \(now true\)",
-    r"pm2   5 duplicates \[clean\] deleted 1 proxy-server; proxy-service still holds its port, pid \d+ .*",
-    r"run   5 duplicates: delete pm2 entry 1 proxy-server .*",
-    r"pm2   7 one-process \[single\] steady for \d+ s: proxy-service \(pid \d+\) holds :3000, 0 restarts",
-    r"port  8 held \[owned\] :3000 is held by proxy-service .*",
-    r"http  9 answers \[answers\] 200, 3 times in a row, in at most \d+ ms",
+    r"run   5 switch-off: set enabled to false \(now true\)",
+    r"pm2   9 duplicates \[clean\] deleted 1 proxy-server; proxy-service still holds its port, pid \d+ .*",
+    r"run   9 duplicates: delete pm2 entry 1 proxy-server .*",
+    r"pm2   11 one-process \[single\] steady for \d+ s: proxy-service \(pid \d+\) holds :3000, 0 restarts",
+    r"port  12 held \[owned\] :3000 is held by proxy-service .*",
+    r"http  13 answers \[answers\] 200, 3 times in a row, in at most \d+ ms",
+    r"log   14 silent \[quiet\] no new line of \d+ \w+ written to 2 files in \d+\.\d s matches `EADDRINUSE`",
     r"run   kill switch enabled restored: enabled is true \(3 equal reads\)  CLOSED \d+:\d\d",
-    r"pm2   10 still-fine \[single\] steady for \d+ s: proxy-service \(pid \d+\) holds :3000, 0 restarts",
+    r"pm2   15 still-fine \[single\] steady for \d+ s: proxy-service \(pid \d+\) holds :3000, 0 restarts",
     r"run   ok, changed",
 ];
 
