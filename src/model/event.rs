@@ -209,7 +209,8 @@ pub enum EventKind {
         changes: usize,
         /// Of these, those that cannot be undone.
         destroy: usize,
-        /// The most hosts that can be left broken before the run stops by itself.
+        /// The most hosts whose steps can fail before the run stops by itself; what breaks later, while it soaks, is not
+        /// counted.
         #[serde(default)]
         at_worst: usize,
         /// How many claims rest on what.

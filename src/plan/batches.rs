@@ -66,7 +66,7 @@ pub fn cut(sizes: &[BatchSize], total: usize) -> Vec<Vec<usize>> {
     batches
 }
 
-/// The most hosts that can be left broken before the run stops by itself. The canary must end well as a whole; a later
+/// The most hosts whose steps can fail before the run stops by itself. The canary must end well as a whole; a later
 /// batch starts while fewer than `max_failures` hosts have failed, and may then fail as a whole. What is broken is out
 /// of service, so that `max_out` bounds it too.
 pub fn at_worst(batches: &[Vec<usize>], rollout: &Rollout) -> usize {

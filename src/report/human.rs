@@ -240,7 +240,8 @@ impl<W: Write + Send> Human<W> {
     }
 
     fn planned(&mut self, event: &Event, to: &mut Vec<u8>) -> io::Result<()> {
-        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, basis, .. } = &event.kind
+        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, at_worst, basis, .. } =
+            &event.kind
         else {
             return Ok(());
         };
@@ -251,6 +252,7 @@ impl<W: Write + Send> Human<W> {
             refused_hosts: *refused_hosts,
             changes: *changes,
             destroy: *destroy,
+            at_worst: *at_worst,
             basis,
         };
         let took = words::took(self.state.started.map_or(Duration::ZERO, |start| event.ts.since(start)));

@@ -195,14 +195,22 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn planned(&mut self, event: &Event) -> io::Result<()> {
-        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, basis, groups, .. } =
+        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, at_worst, basis, groups } =
             &event.kind
         else {
             return Ok(());
         };
         self.checking(event.ts)?;
         let (change_hosts, unreachable_hosts, refused_hosts) = (*change_hosts, *unreachable_hosts, *refused_hosts);
-        let numbers = Numbers { change_hosts, unreachable_hosts, refused_hosts, changes: *changes, destroy: *destroy, basis };
+        let numbers = Numbers {
+            change_hosts,
+            unreachable_hosts,
+            refused_hosts,
+            changes: *changes,
+            destroy: *destroy,
+            at_worst: *at_worst,
+            basis,
+        };
         let basis: Vec<String> = basis.iter().map(|(word, n)| format!("{}={n}", word.replace([' ', ','], "-"))).collect();
         self.line(event.ts, "preview", &format!("{}; {}", preview::plan_line(&numbers), basis.join(" ")))?;
         for group in groups.iter().take(SHOWN) {

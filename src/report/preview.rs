@@ -30,6 +30,8 @@ pub struct Numbers<'a> {
     pub changes: usize,
     /// Of these, those that cannot be undone.
     pub destroy: usize,
+    /// The most hosts whose steps can fail before the run stops by itself.
+    pub at_worst: usize,
     /// How many claims rest on what.
     pub basis: &'a BTreeMap<String, usize>,
 }
@@ -72,6 +74,10 @@ pub fn plan_line(numbers: &Numbers<'_>) -> String {
     }];
     if numbers.destroy > 0 {
         parts.push(format!("{} CANNOT be undone", numbers.destroy));
+    }
+    let worst = numbers.at_worst.min(numbers.change_hosts);
+    if numbers.change_hosts > 1 && worst > 0 {
+        parts.push(format!("at worst {} before it stops", words::count(worst, "failed host")));
     }
     if numbers.refused_hosts > 0 {
         parts.push(format!("{} refused", words::count(numbers.refused_hosts, "host")));

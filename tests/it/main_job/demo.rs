@@ -21,7 +21,7 @@ const MEASURED: &str = r"proxy-H
 ";
 
 /// The story, host by host or told once for both: each of these lines for each host, in this order.
-const STORY: [&str; 12] = [
+const STORY: [&str; 13] = [
     r"pm2   4 loop \[looping\] proxy-server: \d+ -> \d+ in \d+\.\d s; proxy-service \(pid \d+\) holds :3000, 0 restarts",
     r"port  6 owner \[owned\] :3000 is held by proxy-service .*",
     r"run   kill switch enabled true → false  OPEN",
