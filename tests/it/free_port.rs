@@ -155,9 +155,7 @@ impl Place {
                 self.started.push(server);
                 return Some(server);
             }
-            if stat(launched).is_none() {
-                return None;
-            }
+            stat(launched)?;
             sleep(Duration::from_millis(50));
         }
         panic!("{program} does not listen: {}", String::from_utf8_lossy(&out.stderr));
