@@ -142,7 +142,8 @@ impl<W: Write + Send> Human<W> {
             }
             E::HostConnected { .. } | E::Heartbeat { .. } | E::StepStarted { .. } => Ok(()),
             E::StepSeen { .. } | E::StepIntent { .. } | E::BatchFinished { .. } => Ok(()),
-            E::PreviewStep { .. } => self.checking(event.ts, to),
+            // who is up is told once all have answered
+            E::PreviewStep { .. } => Ok(()),
             E::PlanSummary { .. } => self.planned(event, to),
             E::ConfirmAsked { why, .. } => self.line(to, "Confirm", Tone::Strong, &format!("asked for: {why}")),
             E::ConfirmGiven { by, via } => self.line(to, "Confirmed", Tone::Strong, &format!("by {by} ({via})")),

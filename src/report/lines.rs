@@ -76,7 +76,8 @@ impl<W: Write + Send> Lines<W> {
         use EventKind as E;
         let at = event.ts;
         match &event.kind {
-            E::PreviewStep { .. } => self.checking(at),
+            // who is up is told once all have answered
+            E::PreviewStep { .. } => Ok(()),
             E::PlanSummary { .. } => self.planned(event),
             E::ConfirmAsked { phrase, why } => {
                 let phrase = phrase.as_ref().map_or_else(String::new, |phrase| format!(" (\"{phrase}\")"));
