@@ -262,7 +262,6 @@ impl Teller {
             E::ObligationOpened { host, step, obligation } => {
                 // a switch that must go back contains the incident, it does not fix it
                 self.contains.insert((host.clone(), step.clone()));
-                self.reached.entry("contained").or_insert(event.ts);
                 let Obligation { title, was, set, .. } = obligation;
                 self.say(event, Source::Run, format!("{title} {was} → {set}")).mark = Some(Mark::Open);
             }
@@ -325,8 +324,13 @@ impl Teller {
             let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
             self.say(event, Source::Run, format!("{title} {}: {why}", outcome.word().to_uppercase())).bad = true;
         }
-        if outcome.is_fine() && *changed && !self.contains.contains(&(host.clone(), step.clone())) {
-            self.reached.insert("fixed", event.ts);
+        if outcome.is_fine() && *changed {
+            // a switch that was asked to move and is stuck contains nothing: only one that was seen to have moved does
+            if self.contains.contains(&(host.clone(), step.clone())) {
+                self.reached.entry("contained").or_insert(event.ts);
+            } else {
+                self.reached.insert("fixed", event.ts);
+            }
         }
         let is_verify = |s: &PlannedStep| matches!(s.section, Section::Verify | Section::VerifyAfterClose);
         if *outcome == Outcome::Ok && self.steps.get(step).is_some_and(is_verify) {

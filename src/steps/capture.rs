@@ -2,7 +2,7 @@
 //! host is hostile: it becomes a value only by its type and pattern, and only where all of it is there.
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::model::fields::Fields;
 use crate::model::id::VarName;
@@ -38,18 +38,6 @@ pub struct Capture {
     decl: VarDecl,
     from: Place,
     written: String,
-}
-
-/// A value that a step says it captures.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
-    /// Its name, as in `steps.ID.NAME`.
-    pub name: String,
-    /// Its type.
-    pub ty: VarType,
-    /// Whether type or pattern say what it can be. Where not, it is any text that a host may print: it can be shown,
-    /// compared and passed as environment, and goes into no field.
-    pub patterned: bool,
 }
 
 /// Why a value cannot be taken.
@@ -92,17 +80,6 @@ enum Part {
     Json(String),
     /// The first group of the first match, or the whole of it.
     Match(Box<Regex>),
-}
-
-/// What a step with these fields says that it captures; what is wrong with it is told where the step is read.
-pub fn declared(fields: &Map<String, Value>) -> Vec<Declared> {
-    let entries = fields.get("capture").and_then(Value::as_object).into_iter().flatten();
-    let of = |(name, entry): (&String, &Value)| {
-        let word = entry.get("type").and_then(Value::as_str);
-        let ty = VarType::WORDS.iter().find(|(known, _)| Some(*known) == word).map_or(VarType::String, |(_, ty)| *ty);
-        Declared { name: name.clone(), ty, patterned: ty != VarType::String || entry.get("pattern").is_some() }
-    };
-    entries.map(of).collect()
 }
 
 /// Reads the key `capture`.
@@ -274,11 +251,10 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{Capture, Declared, Fault, LONGEST, declared, keep, read};
+    use super::{Capture, Fault, LONGEST, keep, read};
     use crate::model::fields::{Context, FieldError, Fields};
     use crate::model::op::{Captured, Exit, ShellReply};
     use crate::model::plan::Section;
-    use crate::model::runbook::VarType;
     use crate::model::step::Note;
 
     fn parse(capture: &Value) -> Result<Vec<Capture>, Vec<FieldError>> {
@@ -412,25 +388,6 @@ mod tests {
         assert_eq!(errors(&wrong), want);
         let many: serde_json::Map<String, Value> = (0..33).map(|n| (format!("v{n}"), json!({"from": "stdout"}))).collect();
         assert_eq!(errors(&Value::Object(many)), ["capture: `capture` has 33 values: at most 32 are kept"]);
-    }
-
-    #[test]
-    fn what_is_declared_says_whether_a_host_may_print_anything() {
-        let fields = json!({"run": "x", "capture": {
-            "a": {"from": "stdout"},
-            "b": {"from": "stdout", "pattern": "x"},
-            "c": {"from": "stdout", "type": "port"},
-            "d": 3,
-        }});
-        let of = |name: &str, ty, patterned| Declared { name: name.to_owned(), ty, patterned };
-        let want = [
-            of("a", VarType::String, false),
-            of("b", VarType::String, true),
-            of("c", VarType::Port, true),
-            of("d", VarType::String, false),
-        ];
-        assert_eq!(declared(fields.as_object().expect("a table")), want);
-        assert_eq!(declared(&serde_json::Map::new()), []);
     }
 
     #[test]
