@@ -24,7 +24,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::{HostOutcome, RunState};
 use crate::model::time::parse_duration;
-use crate::report::words;
+use crate::state::words;
 use crate::world::any::AnyFleet;
 
 /// Arguments of `runbook exec`.

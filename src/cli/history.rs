@@ -19,7 +19,7 @@ use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::time::Timestamp;
 use crate::model::visible::{clip, pad, visible, width};
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
+use crate::state::words;
 
 /// The names of the columns; stable.
 const COLUMNS: [&str; 8] = ["RUN", "WHEN (UTC)", "BY", "RUNBOOK", "HOSTS", "RESULT", "TOOK", "OPEN"];

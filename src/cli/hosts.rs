@@ -12,7 +12,7 @@ use crate::cli::settings::Settings;
 use crate::model::host::Host;
 use crate::model::hostset::fold;
 use crate::model::id::HostName;
-use crate::report::words;
+use crate::state::words;
 
 /// What a probe does, and where connecting gets its settings from.
 const CONNECTING: &str = "\

@@ -10,8 +10,8 @@ use crate::journal::store::{Journal, JournalError};
 use crate::model::id::RunId;
 use crate::report::end;
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
 use crate::state::run::RunState;
+use crate::state::words;
 
 /// The most items that are listed per run.
 const ITEMS: usize = 5;

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::cli::failure::Failure;
 use crate::load::diagnostic::printable;
-use crate::report::words;
+use crate::state::words;
 
 /// Writes a result. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
 pub fn print(text: &str) -> Result<(), Failure> {

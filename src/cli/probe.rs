@@ -25,7 +25,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Exit, Op, Reply, Shell};
 use crate::model::outcome::RunState;
 use crate::model::time::parse_duration;
-use crate::report::words;
+use crate::state::words;
 use crate::world::any::AnyFleet;
 
 /// The names of the columns; stable.

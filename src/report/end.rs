@@ -9,9 +9,9 @@ use crate::model::id::HostName;
 use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::visible::clip;
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
 use crate::state::run::RunState;
 use crate::state::summary;
+use crate::state::words;
 
 /// The most lines of the block, the empty one before it counted.
 const LINES: usize = 16;

@@ -10,13 +10,14 @@ use crate::model::id::{HostName, StepId};
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::{pad, width};
+use crate::report::end;
 use crate::report::limit::{Limit, Told};
 use crate::report::live::Live;
 use crate::report::paint::{Paint, Tone};
 use crate::report::preview::{self, Numbers};
-use crate::report::{end, words};
 use crate::state::run::RunState;
 use crate::state::summary;
+use crate::state::words;
 
 /// Up to so many hosts each one gets its line; above, only those with a problem do.
 const SMALL_FLEET: usize = 20;

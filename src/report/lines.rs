@@ -12,9 +12,9 @@ use crate::model::visible::{clip, visible};
 use crate::report::end;
 use crate::report::limit::{Limit, Told};
 use crate::report::preview::{self, Numbers};
-use crate::report::words;
 use crate::state::run::RunState;
 use crate::state::summary;
+use crate::state::words;
 
 /// Up to so many hosts each one gets its lines; above, only batches and problems do.
 const SMALL_FLEET: usize = 20;

@@ -11,8 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::{clip, visible, width};
-use crate::report::words;
 use crate::state::run::RunState;
+use crate::state::words;
 
 /// Nothing is drawn before.
 const FIRST: Duration = Duration::from_millis(500);

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use crate::model::visible::visible;
 use crate::report::timeline::{counter_line, offset};
-use crate::report::words;
 use crate::state::run::RunState;
 use crate::state::summary::{self, Conclusion, Flags};
 use crate::state::timeline::{Mark, Timeline};
+use crate::state::words;
 
 /// Writes the story.
 pub fn render(out: &mut dyn Write, state: &RunState, timeline: &Timeline, head: Option<&(u64, String)>) -> io::Result<()> {

@@ -14,4 +14,3 @@ pub mod paint;
 pub mod preview;
 pub mod quiet;
 pub mod timeline;
-pub mod words;

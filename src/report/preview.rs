@@ -8,9 +8,9 @@ use crate::model::id::{HostName, StepId};
 use crate::model::outcome::Outcome;
 use crate::model::visible::{pad, visible, width};
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
 use crate::state::run::{HostState, Preview, RunState};
 use crate::state::summary;
+use crate::state::words;
 
 /// The most groups that are shown; more cannot be read.
 const GROUPS: usize = 12;

@@ -8,9 +8,9 @@ use crate::model::id::HostName;
 use crate::model::time::Timestamp;
 use crate::model::visible::{pad, visible, width};
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
 use crate::state::run::RunState;
 use crate::state::timeline::{Counter, Entry, Mark, Moment, PhaseTime, Timeline};
+use crate::state::words;
 
 /// The most columns of a sparkline.
 const SPARK: usize = 20;

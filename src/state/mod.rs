@@ -3,3 +3,4 @@
 pub mod run;
 pub mod summary;
 pub mod timeline;
+pub mod words;

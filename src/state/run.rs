@@ -1,12 +1,13 @@
 //! The state of one run, as a fold over its events. Applying never fails: what does not fit is kept as it came.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::model::event::{Event, EventKind, OpenItem, PlannedStep, PreviewGroup};
+use crate::model::event::{Event, EventKind, Failure, OpenItem, PlannedStep, PreviewGroup};
 use crate::model::finding::Finding;
 use crate::model::host::Facts;
 use crate::model::id::{HostName, RunId, StepId};
-use crate::model::outcome::{HostOutcome, Outcome, RunState as EndState};
+use crate::model::outcome::{HostOutcome, Outcome, Risk, RunState as EndState};
 use crate::model::plan::{Phase, RunbookRef};
 use crate::model::step::{Basis, Note, Obligation};
 use crate::model::time::Timestamp;
@@ -48,14 +49,128 @@ pub struct RunState {
     pub hosts: BTreeMap<HostName, HostState>,
     /// Groups of equal previews.
     pub groups: Vec<PreviewGroup>,
+    /// What it can do to a host, as planned.
+    pub risk: Option<Risk>,
+    /// A later batch starts only while fewer hosts than this have failed.
+    pub max_failures: usize,
+    /// How many hosts may be out of service at a time, where that is bounded.
+    pub max_out: Option<usize>,
+    /// The preview as a whole, once it is complete.
+    pub summary: Option<PlanSummary>,
+    /// What somebody was asked to confirm, and when.
+    pub asked: Option<Asked>,
     /// Whether it was confirmed, and by whom.
     pub confirmed: Option<String>,
+    /// When it was confirmed.
+    pub confirmed_at: Option<Timestamp>,
+    /// Why it was declined.
+    pub declined: Option<String>,
+    /// Every batch that has begun, in order.
+    pub begun: Vec<BatchState>,
+    /// Since when finished hosts are being watched, for how long, and how many; none while they are not.
+    pub soaking: Option<(Timestamp, Duration, usize)>,
+    /// What waits for a person, oldest first.
+    pub waiting: Vec<Waiting>,
+    /// What was decided, in order.
+    pub decided: Vec<Decided>,
+    /// Why nothing new starts for now.
+    pub paused: Option<Paused>,
     /// Why it is stopping.
     pub stopping: Option<String>,
+    /// Whether running units are being ended on their hosts.
+    pub aborting: bool,
     /// Notes, in order.
     pub notes: Vec<(Timestamp, String, String)>,
     /// How it ended.
     pub finished: Option<Finished>,
+}
+
+/// The numbers of a complete preview.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanSummary {
+    /// When it was complete.
+    pub at: Timestamp,
+    /// Hosts on which something would change.
+    pub change_hosts: usize,
+    /// Hosts that cannot be reached.
+    pub unreachable_hosts: usize,
+    /// Hosts that refused.
+    pub refused_hosts: usize,
+    /// Units that would change something.
+    pub changes: usize,
+    /// Of these, those that cannot be undone.
+    pub destroy: usize,
+    /// The most hosts whose steps can fail before the run stops by itself.
+    pub at_worst: usize,
+    /// How many claims rest on what: `seen`, `declared`, `not-known`.
+    pub basis: BTreeMap<String, usize>,
+}
+
+/// What somebody was asked to confirm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// What must be typed; none: `y`.
+    pub phrase: Option<String>,
+    /// Why it is asked, in words.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A batch as far as its events tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchState {
+    /// From 1.
+    pub n: usize,
+    /// Whether it is the canary.
+    pub canary: bool,
+    /// How many hosts it has; their names are in [`RunState::batches`].
+    pub size: usize,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, and its hosts by outcome.
+    pub ended: Option<(Timestamp, BTreeMap<HostOutcome, usize>)>,
+}
+
+/// A question that nobody has answered yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its id.
+    pub id: String,
+    /// The step that asks; none: the gate between two batches.
+    pub step: Option<StepId>,
+    /// The hosts that it is about.
+    pub hosts: Vec<HostName>,
+    /// What is asked.
+    pub question: String,
+    /// What can be said.
+    pub options: Vec<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A question that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The question.
+    pub asked: Waiting,
+    /// What was said.
+    pub option: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A run in which nothing new starts until it is told to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paused {
+    /// Why.
+    pub reason: String,
+    /// Who or what.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// How a run ended.
@@ -67,6 +182,10 @@ pub struct Finished {
     pub exit_code: u8,
     /// When.
     pub at: Timestamp,
+    /// Failures folded by cause, the worst and the most frequent first.
+    pub failures: Vec<Failure>,
+    /// Commands to type next.
+    pub next: Vec<String>,
 }
 
 /// A host as far as its events tell.
@@ -90,6 +209,8 @@ pub struct HostState {
     pub finding: Option<Finding>,
     /// Whether a change was sent to it.
     pub changed: bool,
+    /// When its batch began.
+    pub started: Option<Timestamp>,
     /// When its lane ended.
     pub finished: Option<Timestamp>,
 }
@@ -114,6 +235,10 @@ pub struct Preview {
 pub struct UnitState {
     /// When it began.
     pub started: Option<Timestamp>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The exit status of its last command, where one was received.
+    pub exit_code: Option<u32>,
     /// What it ended by; until then, the last thing a look came to.
     pub note: Option<Note>,
     /// What it came to at first.
@@ -165,7 +290,23 @@ impl RunState {
         self.last = Some(event.ts);
         match &event.kind {
             E::StreamStart { sim, .. } => self.sim = *sim,
-            E::RunPlanned { runbook, selector, hosts, batches, steps, phases, dry_run, by, ticket, .. } => {
+            E::RunPlanned {
+                runbook,
+                selector,
+                hosts,
+                batches,
+                steps,
+                phases,
+                risk,
+                max_failures,
+                max_out,
+                dry_run,
+                by,
+                ticket,
+                ..
+            } => {
+                self.risk = Some(*risk);
+                (self.max_failures, self.max_out) = (*max_failures, *max_out);
                 self.runbook = Some(runbook.clone());
                 self.selector.clone_from(selector);
                 self.order.clone_from(hosts);
@@ -180,24 +321,96 @@ impl RunState {
                     self.hosts.entry(host.clone()).or_default();
                 }
             }
-            E::PlanSummary { groups, .. } => self.groups.clone_from(groups),
-            E::ConfirmGiven { by, .. } => self.confirmed = Some(by.clone()),
-            E::BatchStarted { n, of, .. } => self.batch = Some((*n, *of)),
-            E::RunStopping { reason, .. } | E::RunAborting { reason, .. } => self.stopping = Some(reason.clone()),
-            E::Note { by, text } => self.notes.push((event.ts, by.clone(), text.clone())),
-            E::RunFinished { state, exit_code, .. } => {
-                self.finished = Some(Finished { state: *state, exit_code: *exit_code, at: event.ts });
+            E::PlanSummary { .. } => self.previewed(event),
+            E::ConfirmAsked { phrase, why } => {
+                self.asked = Some(Asked { phrase: phrase.clone(), why: why.clone(), at: event.ts });
             }
-            E::ConfirmAsked { .. }
-            | E::ConfirmDeclined { .. }
-            | E::BatchFinished { .. }
-            | E::SoakStarted { .. }
-            | E::Heartbeat { .. } => {}
+            E::ConfirmGiven { by, .. } => (self.confirmed, self.confirmed_at) = (Some(by.clone()), Some(event.ts)),
+            E::ConfirmDeclined { reason } => self.declined = Some(reason.clone()),
+            E::BatchStarted { .. } | E::BatchFinished { .. } | E::SoakStarted { .. } => self.batch(event),
+            E::DecisionAsked { .. } | E::DecisionMade { .. } => self.decision(event),
+            E::RunPaused { reason, by } => {
+                self.paused = Some(Paused { reason: reason.clone(), by: by.clone(), since: event.ts });
+            }
+            E::RunResumed { .. } => self.paused = None,
+            E::RunStopping { reason, .. } => self.stopping = Some(reason.clone()),
+            E::RunAborting { reason, .. } => (self.stopping, self.aborting) = (Some(reason.clone()), true),
+            E::Note { by, text } => self.notes.push((event.ts, by.clone(), text.clone())),
+            E::RunFinished { state, exit_code, failures, next, .. } => {
+                let (failures, next) = (failures.clone(), next.clone());
+                self.finished = Some(Finished { state: *state, exit_code: *exit_code, at: event.ts, failures, next });
+                // what nobody has answered by now asks nobody any more
+                self.waiting.clear();
+                (self.paused, self.soaking) = (None, None);
+            }
+            E::Heartbeat { .. } => {}
             _ => {
                 if let Some(host) = event.kind.host() {
                     self.hosts.entry(host.clone()).or_default().apply(event);
                 }
             }
+        }
+    }
+
+    fn previewed(&mut self, event: &Event) {
+        let EventKind::PlanSummary { change_hosts, unreachable_hosts, refused_hosts, changes, destroy, at_worst, basis, groups } =
+            &event.kind
+        else {
+            return;
+        };
+        self.groups.clone_from(groups);
+        self.summary = Some(PlanSummary {
+            at: event.ts,
+            change_hosts: *change_hosts,
+            unreachable_hosts: *unreachable_hosts,
+            refused_hosts: *refused_hosts,
+            changes: *changes,
+            destroy: *destroy,
+            at_worst: *at_worst,
+            basis: basis.clone(),
+        });
+    }
+
+    fn batch(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::BatchStarted { n, of, canary, hosts } => {
+                self.batch = Some((*n, *of));
+                for host in hosts {
+                    self.hosts.entry(host.clone()).or_default().started = Some(event.ts);
+                }
+                let (n, canary, size) = (*n, *canary, hosts.len());
+                self.begun.push(BatchState { n, canary, size, started: event.ts, ended: None });
+            }
+            EventKind::SoakStarted { for_ms, hosts } => {
+                self.soaking = Some((event.ts, Duration::from_millis(*for_ms), hosts.len()));
+            }
+            EventKind::BatchFinished { n, hosts } => {
+                self.soaking = None;
+                if let Some(batch) = self.begun.iter_mut().rfind(|batch| batch.n == *n) {
+                    batch.ended = Some((event.ts, hosts.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn decision(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::DecisionAsked { id, step, hosts, question, options } => self.waiting.push(Waiting {
+                id: id.clone(),
+                step: step.clone(),
+                hosts: hosts.clone(),
+                question: question.clone(),
+                options: options.clone(),
+                since: event.ts,
+            }),
+            EventKind::DecisionMade { id, option, by, .. } => {
+                if let Some(at) = self.waiting.iter().position(|asked| asked.id == *id) {
+                    let asked = self.waiting.remove(at);
+                    self.decided.push(Decided { asked, option: option.clone(), by: by.clone(), at: event.ts });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -248,7 +461,7 @@ impl HostState {
                 let unit = self.units.entry(step.clone()).or_default();
                 // what an earlier attempt has sent stays sent
                 let changed = *attempt > 1 && unit.changed;
-                *unit = UnitState { started: Some(event.ts), changed, ..UnitState::default() };
+                *unit = UnitState { started: Some(event.ts), attempt: *attempt, changed, ..UnitState::default() };
             }
             E::StepJudged { step, note, .. } => {
                 let unit = self.units.entry(step.clone()).or_default();
@@ -278,12 +491,13 @@ impl HostState {
                     open.failed = Some(finding.clone());
                 }
             }
-            E::StepFinished { step, outcome, changed, note, finding, effects, .. } => {
+            E::StepFinished { step, outcome, changed, exit_code, note, finding, effects, .. } => {
                 self.running = None;
                 let unit = self.units.entry(step.clone()).or_default();
                 unit.intent = false;
                 unit.outcome = Some(*outcome);
                 unit.changed = *changed;
+                unit.exit_code = *exit_code;
                 unit.finding.clone_from(finding);
                 unit.effects.clone_from(effects);
                 unit.finished = Some(event.ts);

@@ -19,8 +19,8 @@ use crate::model::runbook::{Runbook, StepDecl, VarDecl, VarType};
 use crate::model::time::millis;
 use crate::model::visible::visible;
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
 use crate::state::summary::quoted;
+use crate::state::words;
 use crate::steps::{Class, kind};
 
 /// What `runbook show NAME --output json` prints: a runbook explained.

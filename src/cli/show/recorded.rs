@@ -15,9 +15,9 @@ use crate::model::time::Timestamp;
 use crate::model::visible::{clip, pad, visible, width};
 use crate::report::end;
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
 use crate::state::run::{HostState, RunState};
 use crate::state::summary::{self, Flags, conclude};
+use crate::state::words;
 
 /// The most columns of a set of hosts and of a line that a host showed.
 const COLUMNS: usize = 160;

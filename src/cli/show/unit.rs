@@ -16,7 +16,7 @@ use crate::model::step::{Change, Note, Obligation};
 use crate::model::time::Timestamp;
 use crate::model::visible::clip;
 use crate::report::paint::{Paint, Tone};
-use crate::report::words;
+use crate::state::words;
 
 /// The most lines of a reply that a person is shown; twice as verbose, so many times more.
 const LINES: usize = 12;
@@ -237,7 +237,7 @@ fn one(out: &mut dyn Write, paint: Paint, told: &Told, most: usize) -> io::Resul
         }
         What::Finished { outcome, exit_code, finding, effects, duration_ms, .. } => {
             let exit = exit_code.map_or_else(String::new, |code| format!(", exit {code}"));
-            let took = crate::report::words::took(crate::report::words::millis(*duration_ms));
+            let took = crate::state::words::took(crate::state::words::millis(*duration_ms));
             let tone = if outcome.is_fine() { Tone::Strong } else { Tone::Bad };
             line("ended", tone, &format!("{outcome}{exit} after {took}"))?;
             effects.iter().try_for_each(|effect| paint.under(out, &format!("   + {effect}")))?;
