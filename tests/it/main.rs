@@ -22,6 +22,7 @@ mod main_job;
 mod pm2_cases;
 mod report;
 mod rollout;
+mod screen;
 mod show;
 mod sim;
 mod ssh;

@@ -17,7 +17,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Modules with their layers.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
     ("model", 0),
     ("read", 1),
     ("state", 1),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, u8); 13] = [
     ("world", 5),
     ("journal", 5),
     ("report", 5),
+    ("tui", 5),
     ("tui", 5),
     ("lab", 5),
     ("cli", 6),

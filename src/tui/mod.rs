@@ -1,0 +1,18 @@
+//! The full-screen session: what is on the screen is a pure function of what happened and of where the person is.
+//!
+//! Input goes in by [`update::update`], which changes the [`ui::Ui`] and says what is to be done; events of the live run and what
+//! was read go into the [`model::Model`]; [`draw::draw`] paints both. It speaks to the engine in events and orders only.
+
+pub mod action;
+pub mod command;
+pub mod draw;
+pub mod input;
+pub mod keymap;
+pub mod list;
+pub mod model;
+pub mod screen;
+pub mod steer;
+pub mod theme;
+pub mod ui;
+pub mod update;
+pub mod view;

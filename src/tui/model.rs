@@ -1,0 +1,321 @@
+//! What the screens show: runbooks, hosts, recorded runs, the live run. Owned by the session; screens only read it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::event::{Event, OpenItem};
+use crate::model::hostset;
+use crate::model::id::{HostName, RunId};
+use crate::model::inventory::Inventory;
+use crate::model::outcome::{HostOutcome, RunState as EndState};
+use crate::model::runbook::Runbook;
+use crate::model::time::Timestamp;
+use crate::state::run::RunState;
+use crate::state::timeline::Timeline;
+
+/// Everything there is to show.
+#[derive(Debug)]
+pub struct Model {
+    /// As last read.
+    pub shelf: Shelf,
+    /// Whether each host answers, as far as it was asked.
+    pub reach: BTreeMap<HostName, Reach>,
+    /// The run of this session: previewing, running or ended.
+    pub live: Option<Watched>,
+    /// A recorded run that was opened, with its timeline. The live run is opened too when its timeline is looked at.
+    pub opened: Option<Opened>,
+    /// Two recorded runs that are compared.
+    pub compared: Option<Box<(Watched, Watched)>>,
+    /// The time on the wall.
+    pub now: Timestamp,
+    /// How far local time is ahead of UTC, in seconds.
+    pub offset: i32,
+    /// Who sits here.
+    pub operator: String,
+    /// Whether the hosts are simulated.
+    pub sim: bool,
+}
+
+/// Runbooks, hosts and records, as last read.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    /// When it was read; none: it is being read for the first time.
+    pub read: Option<Timestamp>,
+    /// The runbooks, last used first.
+    pub books: Vec<Book>,
+    /// The inventory, or why there is none.
+    pub inventory: Option<Result<Inventory, Broken>>,
+    /// How the inventory is named on the command line.
+    pub inventory_name: String,
+    /// Flags that must be repeated in a command that is typed next, as a shell takes them, with a space before; may be empty.
+    pub run_flags: String,
+    /// The same for commands about the record.
+    pub record_flags: String,
+    /// The newest runs, newest first.
+    pub runs: Vec<Ran>,
+    /// How many runs are recorded in all.
+    pub runs_recorded: usize,
+    /// What earlier runs have left open.
+    pub open: Vec<LeftOpen>,
+    /// What each host came to when it last took part in one of the newest runs.
+    pub last: BTreeMap<HostName, Last>,
+    /// Why the record cannot be read, where it cannot.
+    pub trouble: Option<String>,
+}
+
+/// A runbook.
+#[derive(Debug, Clone)]
+pub struct Book {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// The runbook, or what is wrong with it.
+    pub is: Result<Box<Runbook>, Broken>,
+    /// What is not wrong but should not be so: one line each, with its place.
+    pub warnings: Vec<String>,
+    /// Its newest run that was no dry run.
+    pub last: Option<Ran>,
+    /// The median time of its newest runs that ended ok.
+    pub typical: Option<Duration>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Broken {
+    /// The file.
+    pub path: PathBuf,
+    /// Its problems, in the order of the text.
+    pub problems: Vec<Problem>,
+    /// How many of them are errors.
+    pub errors: usize,
+    /// How many are warnings.
+    pub warnings: usize,
+}
+
+/// One thing that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// As `runbook lint` draws it, without colours; several lines.
+    pub text: String,
+}
+
+/// A recorded run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ran {
+    /// Its id.
+    pub run: RunId,
+    /// When it began.
+    pub started: Timestamp,
+    /// The runbook's name.
+    pub runbook: String,
+    /// The selector as typed.
+    pub selector: String,
+    /// Who started it.
+    pub by: String,
+    /// Whether it was a dry run.
+    pub dry_run: bool,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
+    /// Whether a preview was all that there was: nobody confirmed it.
+    pub unconfirmed: bool,
+    /// How many hosts it was for; none where it was not planned to its end.
+    pub planned: Option<usize>,
+    /// Whether a process works on it now.
+    pub running: bool,
+    /// How it ended; none where it did not.
+    pub state: Option<EndState>,
+    /// Hosts by outcome, where it ended.
+    pub hosts: BTreeMap<HostOutcome, usize>,
+    /// The first failure's words, where there was one.
+    pub why: Option<String>,
+    /// How long it took, where it ended.
+    pub took: Option<Duration>,
+    /// What is open now.
+    pub open: Vec<OpenItem>,
+    /// SHA-256 of its runbook's text, in hex.
+    pub sha256: Option<String>,
+}
+
+/// What a run left open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftOpen {
+    /// The run.
+    pub run: RunId,
+    /// Its runbook.
+    pub runbook: String,
+    /// Whether its hosts were simulated.
+    pub sim: bool,
+    /// Who works on it now, if anybody does.
+    pub holder: Option<String>,
+    /// What is open, oldest first.
+    pub items: Vec<OpenItem>,
+    /// The command that closes it.
+    pub closes: String,
+}
+
+/// What a host came to when it last took part in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Last {
+    /// When that run began.
+    pub at: Timestamp,
+    /// Which run.
+    pub run: RunId,
+    /// What became of the host.
+    pub outcome: HostOutcome,
+}
+
+/// Whether a host answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reach {
+    /// It is being asked.
+    Asked,
+    /// Its sshd answers.
+    Up {
+        /// From the first packet to the banner.
+        took: Duration,
+        /// When.
+        at: Timestamp,
+    },
+    /// It does not.
+    Down {
+        /// The class of the fault, such as `timeout`.
+        class: String,
+        /// In words.
+        why: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A run with everything that screens need of it.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Its state.
+    pub run: RunState,
+}
+
+impl Watched {
+    /// Takes one more event in.
+    pub fn apply(&mut self, event: &Event) {
+        self.run.apply(event);
+    }
+
+    /// A recorded run.
+    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let mut watched = Self::default();
+        for event in events {
+            watched.apply(event);
+        }
+        watched
+    }
+
+    /// Whether it was begun and has not ended.
+    pub fn is_live(&self) -> bool {
+        self.run.finished.is_none()
+    }
+
+    /// Whether its preview waits to be confirmed.
+    pub fn waits_to_be_confirmed(&self) -> bool {
+        self.run.asked.is_some() && self.run.confirmed.is_none() && self.run.declined.is_none() && self.is_live()
+    }
+
+    /// Whether it has gone beyond its preview.
+    pub fn is_past_preview(&self) -> bool {
+        !self.run.begun.is_empty()
+    }
+}
+
+/// A recorded run that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The run.
+    pub run: RunId,
+    /// Its fold.
+    pub watched: Watched,
+    /// Its story.
+    pub timeline: Timeline,
+}
+
+/// What comes back from [`crate::tui::action::Request`], and what the live run tells.
+#[derive(Debug)]
+pub enum Reply {
+    /// Everything was read again.
+    Shelf(Box<Shelf>),
+    /// A host was asked whether it answers.
+    Reach(HostName, Reach),
+    /// The hosts that a selector names, or why it names none.
+    Selected {
+        /// The selector.
+        text: String,
+        /// The hosts.
+        hosts: Result<Vec<HostName>, String>,
+    },
+    /// A run could not be begun: what is wrong, a line each.
+    NotStarted(Vec<String>),
+    /// A run begins; orders to it go to the session.
+    Started(RunId),
+    /// The live run ended, with its exit code; the error is this program's own.
+    Ended(Result<u8, String>),
+    /// A recorded run was read.
+    Opened(Box<Opened>),
+    /// Two recorded runs were read.
+    Compared(Box<(Watched, Watched)>),
+    /// Something to be said in the last line but one.
+    Said(String),
+}
+
+impl Model {
+    /// Nothing is known yet.
+    pub fn new(operator: &str, sim: bool, now: Timestamp) -> Self {
+        Self {
+            shelf: Shelf::default(),
+            reach: BTreeMap::new(),
+            live: None,
+            opened: None,
+            compared: None,
+            now,
+            offset: 0,
+            operator: operator.to_owned(),
+            sim,
+        }
+    }
+
+    /// The inventory, where it can be used.
+    pub fn inventory(&self) -> Option<&Inventory> {
+        self.shelf.inventory.as_ref()?.as_ref().ok()
+    }
+
+    /// The runbook of this name.
+    pub fn book(&self, name: &str) -> Option<&Book> {
+        self.shelf.books.iter().find(|book| book.name == name)
+    }
+
+    /// Whether a run of this session is under way.
+    pub fn is_live(&self) -> bool {
+        self.live.as_ref().is_some_and(Watched::is_live)
+    }
+
+    /// The run id of the live run.
+    pub fn live_run(&self) -> Option<&RunId> {
+        self.live.as_ref()?.run.run.as_ref()
+    }
+
+    /// The shortest selector of these hosts, which are in the order of the inventory: `all`, `@group`, or their names.
+    pub fn selector_of(&self, hosts: &[HostName]) -> String {
+        let Some(inventory) = self.inventory() else { return hostset::fold(hosts) };
+        if hosts.len() == inventory.hosts.len() {
+            return "all".to_owned();
+        }
+        let whole = inventory
+            .groups
+            .iter()
+            .find(|group| group.hosts.len() == hosts.len() && group.hosts.iter().all(|host| hosts.contains(host)));
+        whole.map_or_else(|| hostset::fold(hosts), |group| format!("@{}", group.name))
+    }
+}

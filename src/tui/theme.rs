@@ -1,0 +1,154 @@
+//! Marks, rules and styles: two sets of glyphs, three themes. The word always stands on the same row, so neither colour
+//! nor shape carries meaning alone.
+
+use ratatui::style::{Color, Modifier, Style};
+
+/// How things look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Theme {
+    /// Whether only ASCII is used.
+    pub ascii: bool,
+    /// Which colours.
+    pub palette: Palette,
+}
+
+/// Which colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Palette {
+    /// Red, yellow, magenta, cyan, bold, dim, reverse.
+    Default,
+    /// The same without dim.
+    HighContrast,
+    /// Bold, dim and reverse only.
+    Mono,
+}
+
+/// What a text is to the reader; the theme makes a style of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing to look at.
+    Plain,
+    /// Of little weight.
+    Dim,
+    /// A heading, or what is chosen.
+    Strong,
+    /// Activity.
+    Active,
+    /// Activity that matters now.
+    Running,
+    /// It failed or may have.
+    Bad,
+    /// It could not be reached.
+    Far,
+    /// Something is open, drifted or was stopped.
+    Warn,
+    /// Something waits for a person, or is open: in reverse.
+    Held,
+    /// The worst there is: in reverse.
+    Worst,
+    /// A word in reverse video: LIVE, UNDO, the cursor's row.
+    Reverse,
+}
+
+impl Theme {
+    /// Unicode and the default colours.
+    pub const UNICODE: Theme = Theme { ascii: false, palette: Palette::Default };
+    /// ASCII without colours.
+    pub const ASCII: Theme = Theme { ascii: true, palette: Palette::Mono };
+
+    /// The style of a tone.
+    pub fn style(self, tone: Tone) -> Style {
+        let style = Style::new();
+        let color = |color: Color| match self.palette {
+            Palette::Mono => style,
+            Palette::Default | Palette::HighContrast => style.fg(color),
+        };
+        match tone {
+            Tone::Plain => style,
+            Tone::Dim if self.palette == Palette::HighContrast => style,
+            Tone::Dim => style.add_modifier(Modifier::DIM),
+            Tone::Strong => style.add_modifier(Modifier::BOLD),
+            Tone::Active => color(Color::Cyan),
+            Tone::Running => color(Color::Cyan).add_modifier(Modifier::BOLD),
+            Tone::Bad => color(Color::Red).add_modifier(Modifier::BOLD),
+            Tone::Far => color(Color::Magenta).add_modifier(Modifier::BOLD),
+            Tone::Warn => color(Color::Yellow).add_modifier(Modifier::BOLD),
+            Tone::Held => color(Color::Yellow).add_modifier(Modifier::REVERSED),
+            Tone::Worst => color(Color::Red).add_modifier(Modifier::REVERSED),
+            Tone::Reverse => style.add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// One of two forms.
+    fn either(self, unicode: &'static str, ascii: &'static str) -> &'static str {
+        if self.ascii { ascii } else { unicode }
+    }
+
+    /// The mark of the cursor's row.
+    pub fn cursor(self) -> &'static str {
+        self.either("›", ">")
+    }
+
+    /// Between the parts of a path of screens.
+    pub fn path(self) -> &'static str {
+        self.either("›", ">")
+    }
+
+    /// Our own action in a timeline.
+    pub fn ours(self) -> &'static str {
+        self.either("»", ">")
+    }
+
+    /// Becomes.
+    pub fn arrow(self) -> &'static str {
+        self.either("→", "->")
+    }
+
+    /// There is more.
+    pub fn more(self) -> &'static str {
+        self.either("…", "..")
+    }
+
+    /// A horizontal rule, one column.
+    pub fn rule(self) -> &'static str {
+        self.either("─", "-")
+    }
+
+    /// Between two columns of panes.
+    pub fn bar(self) -> &'static str {
+        self.either("│", "|")
+    }
+
+    /// A rule that begins at a bar.
+    pub fn tee(self) -> &'static str {
+        self.either("├", "|")
+    }
+
+    /// A rule that ends at a bar.
+    pub fn eet(self) -> &'static str {
+        self.either("┤", "|")
+    }
+
+    /// A rule from above into a bar below.
+    pub fn down(self) -> &'static str {
+        self.either("┬", "-")
+    }
+
+    /// Corners of a panel: top left, top right, bottom left, bottom right.
+    pub fn corners(self) -> [&'static str; 4] {
+        if self.ascii { ["+", "+", "+", "+"] } else { ["┌", "┐", "└", "┘"] }
+    }
+
+    /// A full and an empty column of a progress bar.
+    pub fn progress(self) -> [&'static str; 2] {
+        if self.ascii { ["#", "-"] } else { ["█", "░"] }
+    }
+
+    /// A level of a sparkline, from 0 to 7.
+    pub fn spark(self, level: u8) -> char {
+        const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        const DIGITS: [char; 8] = ['0', '1', '3', '4', '5', '6', '8', '9'];
+        let set = if self.ascii { DIGITS } else { BLOCKS };
+        set[usize::from(level.min(7))]
+    }
+}

@@ -1,0 +1,156 @@
+//! The frame that every screen shares: MODE, NOW, OPEN above; what was said last and the keys below.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::model::visible::{visible, width};
+use crate::state::words;
+use crate::tui::action::Action;
+use crate::tui::model::Model;
+use crate::tui::theme::{Theme, Tone};
+use crate::tui::ui::{Purpose, Typing, Ui};
+use crate::tui::view::cells::{Cells, cut, paint};
+use crate::tui::view::now;
+
+/// Less than this and one line is all that is shown.
+const SMALLEST: (u16, u16) = (40, 8);
+/// From so many columns on there are two columns of panes.
+pub const WIDE: u16 = 120;
+/// From so many columns on a matrix and a log are shown.
+pub const MEDIUM: u16 = 80;
+
+/// The texts of the frame that a screen decides.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// The path of screens: `restart-loop › Run 7f3a9c`.
+    pub place: String,
+    /// How many hosts it is about; empty where it is about none.
+    pub badge: Badge,
+    /// In the last line but one where nothing else is said.
+    pub hint: String,
+    /// The keys that matter here, the most important first; help is added.
+    pub keys: Vec<(Action, &'static str)>,
+}
+
+/// How many hosts a screen is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Badge {
+    /// How many of them are in a protected group.
+    pub protected: usize,
+    /// How many there are.
+    pub hosts: usize,
+    /// Such as `selected`; `hosts` where it is empty.
+    pub what: &'static str,
+}
+
+impl Badge {
+    fn words(&self) -> (String, String) {
+        let what = match (self.what, self.hosts) {
+            ("", 1) => "host",
+            ("", _) => "hosts",
+            (what, _) => what,
+        };
+        match (self.protected, self.hosts) {
+            (_, 0) if self.what.is_empty() => (String::new(), String::new()),
+            (0, n) => (String::new(), format!("{n} {what}")),
+            (protected, n) if protected == n => (format!("PROTECTED {n}"), format!(" {what}")),
+            (protected, n) => (format!("PROTECTED {protected}"), format!(" of {n} {what}")),
+        }
+    }
+}
+
+/// The area that is left for a screen between the frame's rows; none where the terminal is too small for any.
+pub fn body(area: Rect, model: &Model, ui: &Ui) -> Option<Rect> {
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        return None;
+    }
+    let above = if now::open(model, ui).is_some() { 3 } else { 2 };
+    Some(Rect { y: area.y + above, height: area.height.saturating_sub(above + 2), ..area })
+}
+
+/// Paints the frame around a screen.
+pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, frame: &Frame) {
+    let theme = ui.theme;
+    let narrow = area.width < MEDIUM;
+    let label = if narrow { 6 } else { 8 };
+    let now = now::sentence(model, ui);
+    let line = |name: &str, tone: Tone, text: &str| Cells::new(theme).put(Tone::Strong, name).to(label).put(tone, text);
+    if body(area, model, ui).is_none() {
+        return paint(buf, area, [line("NOW", Tone::Plain, &now)]);
+    }
+    let mut above = vec![head(model, ui, frame, usize::from(area.width), label), line("NOW", Tone::Plain, &now)];
+    if let Some(open) = now::open(model, ui) {
+        above.push(line("OPEN", Tone::Held, &open));
+    }
+    paint(buf, area, above);
+    let foot = Rect { y: area.bottom() - 2, height: 2, ..area };
+    paint(buf, foot, [said(model, ui, frame), keys(ui, frame, usize::from(area.width))]);
+}
+
+fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> Cells {
+    let theme = ui.theme;
+    let (mode, tone) = now::mode(model, ui);
+    let clock = now::clock(model, ui);
+    let (protected, hosts) = frame.badge.words();
+    let sim = words::sim(model.sim);
+    let needs = width(sim) + width(&protected) + width(&hosts) + width(&clock) + 4;
+    let place = frame.place.replace('›', theme.path());
+    let place = cut(theme, &visible(&place), columns.saturating_sub(label + needs));
+    let badge = if columns >= usize::from(WIDE) { 64 } else { label + width(&place) + 2 };
+    Cells::new(theme)
+        .put(tone, mode)
+        .to(label)
+        .put(Tone::Strong, &place)
+        .to(badge)
+        .put(Tone::Held, sim.trim_end())
+        .put(Tone::Plain, if sim.is_empty() { "" } else { " " })
+        .put(Tone::Worst, &protected)
+        .put(Tone::Plain, &hosts)
+        .right(Tone::Plain, &clock, columns)
+}
+
+fn said(model: &Model, ui: &Ui, frame: &Frame) -> Cells {
+    match (&ui.typing, &ui.said) {
+        (Some(typing), _) => typed(ui.theme, typing),
+        (None, Some((text, _))) => Cells::of(ui.theme, Tone::Strong, &format!(" {text}")),
+        (None, None) => {
+            let _ = model;
+            Cells::of(ui.theme, Tone::Dim, &format!(" {}", frame.hint))
+        }
+    }
+}
+
+fn typed(theme: Theme, typing: &Typing) -> Cells {
+    let head = match typing.purpose {
+        Purpose::Search => "/",
+        Purpose::Command => ":",
+        Purpose::Note => "note: ",
+    };
+    text_with_cursor(Cells::of(theme, Tone::Strong, head), typing.text.value(), typing.text.cursor())
+}
+
+/// A typed text with its cursor in reverse video; the cursor counts characters.
+pub fn text_with_cursor(cells: Cells, text: &str, cursor: usize) -> Cells {
+    let before: String = text.chars().take(cursor).collect();
+    let at: String = text.chars().nth(cursor).map_or_else(|| " ".to_owned(), String::from);
+    let after: String = text.chars().skip(cursor + 1).collect();
+    cells.put(Tone::Plain, &before).put(Tone::Reverse, &at).put(Tone::Plain, &after)
+}
+
+/// As many keys as there is room for; help is always the last.
+fn keys(ui: &Ui, frame: &Frame, columns: usize) -> Cells {
+    let shown = |action: Action, word: &str| {
+        let key = ui.keys.key(action);
+        (key.clone(), if word.is_empty() { key } else { format!("{key} {word}") })
+    };
+    let (help_key, help) = shown(Action::Help, "help");
+    let mut line = Cells::new(ui.theme);
+    for (action, word) in &frame.keys {
+        let (key, text) = shown(*action, word);
+        if key.is_empty() || line.used() + width(&text) + 2 + width(&help) > columns {
+            continue;
+        }
+        line = line.put(Tone::Strong, &key).put(Tone::Plain, &format!(" {word}  "));
+    }
+    line.put(Tone::Strong, &help_key).put(Tone::Plain, " help")
+}

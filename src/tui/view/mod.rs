@@ -1,0 +1,6 @@
+//! What screens are made of: lines of cells, the frame that all share, panels, the sentence that says what is going on.
+
+pub mod cells;
+pub mod frame;
+pub mod now;
+pub mod panel;

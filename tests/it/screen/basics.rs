@@ -1,0 +1,56 @@
+//! What all screens share.
+
+use std::time::Duration;
+
+use runbook::model::time::Timestamp;
+use runbook::tui::action::Effect;
+use runbook::tui::input::Input;
+
+use crate::screen::page::Desk;
+use crate::screen::story::{START, previewed};
+
+fn desk() -> Desk {
+    Desk::new(Timestamp::from_millis(START))
+}
+
+#[test]
+fn the_frame_stands_on_every_screen() {
+    let mut desk = desk();
+    desk.told(&previewed().events);
+    for keys in ["1", "2", "3", "4", "6"] {
+        let page = desk.keys(keys).page();
+        let rows: Vec<&str> = page.lines().collect();
+        assert!(rows[0].starts_with("DRY RUN "), "{keys}: {}", rows[0]);
+        assert!(rows[1].starts_with("NOW "), "{keys}: {}", rows[1]);
+        assert!(rows[23].ends_with("? help"), "{keys}: {}", rows[23]);
+    }
+}
+
+#[test]
+fn a_paste_outside_a_text_is_dropped_and_said() {
+    let mut desk = desk();
+    desk.input(Input::Paste("A\nrestart-loop 6\n".to_owned()));
+    assert_eq!(desk.effects(), []);
+    assert!(desk.page().contains("Pasted 17 characters were ignored."), "{}", desk.page());
+}
+
+#[test]
+fn three_capitals_without_a_meaning_look_like_caps_lock() {
+    let mut desk = desk();
+    assert!(desk.keys("QWZ").page().contains("Caps Lock?"));
+}
+
+#[test]
+fn ctrl_c_quits_at_once_where_nothing_runs_and_asks_the_run_to_stop_where_one_does() {
+    let mut desk = desk();
+    assert_eq!(desk.keys("<Ctrl-C>").effects(), [Effect::Quit(130)]);
+    desk.told(&previewed().events);
+    assert_eq!(desk.keys("<Ctrl-C>").effects(), [Effect::Interrupt]);
+}
+
+#[test]
+fn below_the_smallest_size_one_line_says_what_is_going_on() {
+    let mut desk = desk().sized((39, 7));
+    desk.wait(Duration::from_secs(1));
+    assert_eq!(desk.page().trim_end(), "NOW   Nothing is running.");
+}
