@@ -1,5 +1,8 @@
 //! Events folded into a state: the live screen, history, summaries and the timeline all use this one fold.
 
+pub mod class;
+pub mod fleet;
+pub mod places;
 pub mod run;
 pub mod summary;
 pub mod timeline;

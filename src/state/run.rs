@@ -201,6 +201,8 @@ pub struct HostState {
     pub units: BTreeMap<StepId, UnitState>,
     /// The unit that is running.
     pub running: Option<(StepId, Timestamp)>,
+    /// Since when its changes are being undone; none while they are not.
+    pub undoing: Option<Timestamp>,
     /// What is open on it, by key.
     pub open: BTreeMap<String, OpenObligation>,
     /// What became of it.
@@ -507,8 +509,13 @@ impl HostState {
                 // an intent that a guard stopped was none
                 self.changed = self.units.values().any(|unit| unit.changed);
             }
+            E::RollbackStarted { .. } => self.undoing = Some(event.ts),
+            E::RollbackFinished { outcome, .. } => {
+                self.undoing = None;
+                self.outcome = Some(*outcome);
+            }
             E::HostFinished { outcome, changed, finding, .. } => {
-                self.running = None;
+                (self.running, self.undoing) = (None, None);
                 self.outcome = Some(*outcome);
                 self.changed |= *changed;
                 self.finding.clone_from(finding);

@@ -242,7 +242,7 @@ fn failures(state: &RunState) -> Vec<Failure> {
 }
 
 /// Why a preview stopped at a host.
-fn preview_cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(&'s StepId, Finding)> {
+pub(super) fn preview_cause<'s>(state: &'s RunState, host: &'s HostState) -> Option<(&'s StepId, Finding)> {
     let steps = state.steps.iter().filter_map(|step| Some((&step.id, host.preview.get(&step.id)?)));
     let (step, preview) = steps.into_iter().find(|(_, preview)| !preview.outcome.is_fine())?;
     Some((step, Finding::new(preview.outcome.word(), preview.summary.clone())))

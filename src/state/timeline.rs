@@ -435,7 +435,7 @@ fn is_trouble(word: &str) -> bool {
 
 /// Restart counters among the values of a note: `restarts` itself, or in a list of entries with a name each, which say
 /// `restarts`, or `before` and `after` where two samples were taken.
-fn restarts(note: &Note) -> Vec<(Option<String>, u64)> {
+pub(super) fn restarts(note: &Note) -> Vec<(Option<String>, u64)> {
     let name = |value: &Value| value.get("name").or_else(|| value.get("app")).and_then(Value::as_str).map(str::to_owned);
     let own = note.values.get("restarts").and_then(Value::as_u64);
     let app = ["app", "name"].iter().find_map(|key| note.values.get(*key)).and_then(Value::as_str).map(str::to_owned);
