@@ -1,16 +1,17 @@
 //! What the screens show: runbooks, hosts, recorded runs, the live run. Owned by the session; screens only read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::event::{Event, OpenItem};
+use crate::model::event::{Event, EventKind, OpenItem};
 use crate::model::hostset;
 use crate::model::id::{HostName, RunId};
 use crate::model::inventory::Inventory;
 use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::runbook::Runbook;
 use crate::model::time::Timestamp;
+use crate::state::fleet::Fleet;
 use crate::state::run::RunState;
 use crate::state::timeline::Timeline;
 
@@ -198,12 +199,17 @@ pub enum Reach {
 pub struct Watched {
     /// Its state.
     pub run: RunState,
+    /// Its hosts as a screen lists them, kept up to date with every event.
+    pub fleet: Fleet,
+    /// How many of its hosts are in a protected group.
+    pub protected: usize,
 }
 
 impl Watched {
     /// Takes one more event in.
     pub fn apply(&mut self, event: &Event) {
         self.run.apply(event);
+        self.fleet.apply(event, &self.run);
     }
 
     /// A recorded run.
@@ -289,6 +295,25 @@ impl Model {
     /// The inventory, where it can be used.
     pub fn inventory(&self) -> Option<&Inventory> {
         self.shelf.inventory.as_ref()?.as_ref().ok()
+    }
+
+    /// Takes in an event of the live run.
+    pub fn tell(&mut self, event: &Event) {
+        let protected = match &event.kind {
+            EventKind::RunPlanned { hosts, .. } => Some(self.protected(hosts)),
+            _ => None,
+        };
+        let live = self.live.get_or_insert_with(Watched::default);
+        live.apply(event);
+        live.protected = protected.unwrap_or(live.protected);
+    }
+
+    /// How many of these hosts are in a protected group.
+    pub fn protected<'h>(&self, hosts: impl IntoIterator<Item = &'h HostName>) -> usize {
+        let Some(inventory) = self.inventory() else { return 0 };
+        let protected: BTreeSet<&HostName> =
+            inventory.hosts.iter().filter(|host| host.protected).map(|host| &host.name).collect();
+        hosts.into_iter().filter(|host| protected.contains(host)).count()
     }
 
     /// The runbook of this name.

@@ -12,7 +12,7 @@ use runbook::tui::action::Effect;
 use runbook::tui::draw::draw;
 use runbook::tui::input::{Input, Key};
 use runbook::tui::keymap::Keymap;
-use runbook::tui::model::{Model, Watched};
+use runbook::tui::model::Model;
 use runbook::tui::screen;
 use runbook::tui::theme::Theme;
 use runbook::tui::ui::Ui;
@@ -46,9 +46,8 @@ impl Desk {
 
     /// Events of the live run; the clock on the wall is that of the last one.
     pub fn told(&mut self, events: &[Event]) {
-        let live = self.model.live.get_or_insert_with(Watched::default);
         for event in events {
-            live.apply(event);
+            self.model.tell(event);
             self.model.now = event.ts;
         }
     }
