@@ -220,7 +220,7 @@ pub fn of_preview(preview: &Preview) -> Class {
     of_unit_outcome(preview.outcome, None)
 }
 
-fn of_outcome(outcome: HostOutcome, finding: Option<&Finding>) -> Class {
+pub(super) fn of_outcome(outcome: HostOutcome, finding: Option<&Finding>) -> Class {
     let code = finding.map(|finding| finding.code.as_str());
     match outcome {
         HostOutcome::Ok => Class::Ok,
@@ -237,7 +237,7 @@ fn of_outcome(outcome: HostOutcome, finding: Option<&Finding>) -> Class {
     }
 }
 
-fn of_unit_outcome(outcome: Outcome, finding: Option<&Finding>) -> Class {
+pub(super) fn of_unit_outcome(outcome: Outcome, finding: Option<&Finding>) -> Class {
     let code = finding.map(|finding| finding.code.as_str());
     match outcome {
         Outcome::Ok | Outcome::Already => Class::Ok,

@@ -4,6 +4,8 @@ pub mod class;
 pub mod fleet;
 pub mod places;
 pub mod run;
+pub mod series;
 pub mod summary;
 pub mod timeline;
+pub mod trail;
 pub mod words;

@@ -1,0 +1,197 @@
+//! The last notable events of a run as short lines, for a pane that tells what has just happened.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::Value;
+
+use crate::model::event::{Event, EventKind};
+use crate::model::finding::Finding;
+use crate::model::id::{HostName, StepId};
+use crate::model::outcome::HostOutcome;
+use crate::model::time::Timestamp;
+use crate::model::visible::visible;
+use crate::state::class::{Class, of_outcome, of_unit_outcome};
+use crate::state::run::RunState;
+use crate::state::timeline::Mark;
+use crate::state::words;
+
+/// The most lines that are kept.
+pub const LINES: usize = 500;
+/// How much room the hosts of a batch get.
+const HOSTS: usize = 40;
+
+/// The last notable events.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trail {
+    lines: VecDeque<TrailLine>,
+    dropped: usize,
+    /// What is open: its title and since when; the fold has forgotten it by the time it is told that it was closed.
+    open: BTreeMap<(HostName, String), (String, Timestamp)>,
+}
+
+/// One notable event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrailLine {
+    /// When.
+    pub at: Timestamp,
+    /// Where, if on a host.
+    pub host: Option<HostName>,
+    /// What, on one clean line.
+    pub text: String,
+    /// What it makes of the host or the run; none: nothing.
+    pub class: Option<Class>,
+    /// Whether something was opened or closed by it.
+    pub mark: Option<Mark>,
+}
+
+impl Trail {
+    /// The lines, oldest first.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &TrailLine> + ExactSizeIterator {
+        self.lines.iter()
+    }
+
+    /// How many older lines are gone.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Takes one more event in, right after `run` has.
+    pub fn apply(&mut self, event: &Event, run: &RunState) {
+        let told = if event.kind.host().is_some() { self.of_host(event, run) } else { of_run(event) };
+        if let Some((text, class, mark)) = told {
+            if self.lines.len() == LINES {
+                self.lines.pop_front();
+                self.dropped += 1;
+            }
+            let (host, text) = (event.kind.host().cloned(), visible(&text).into_owned());
+            self.lines.push_back(TrailLine { at: event.ts, host, text, class, mark });
+        }
+    }
+
+    fn of_host(&mut self, event: &Event, run: &RunState) -> Option<Told> {
+        use EventKind as E;
+        match &event.kind {
+            E::HostReach { state, finding, .. } if state == "down" => {
+                let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
+                Some((why.to_owned(), Some(Class::Unreachable), None))
+            }
+            E::HostLost { class, message, .. } => {
+                Some((format!("connection lost ({class}): {message}"), Some(Class::Unreachable), None))
+            }
+            E::ObligationOpened { host, obligation, .. } => {
+                let (title, was, set) = (&obligation.title, value(&obligation.was), value(&obligation.set));
+                self.open.entry((host.clone(), obligation.key.clone())).or_insert((title.clone(), event.ts));
+                Some((format!("{title} {was} → {set}"), None, Some(Mark::Open)))
+            }
+            E::ObligationClosed { host, key, how, summary } => {
+                let open = self.open.remove(&(host.clone(), key.clone()));
+                let (title, since) = open.unwrap_or_else(|| (key.clone(), event.ts));
+                Some((format!("{title} {how}: {summary}"), None, Some(Mark::Closed(event.ts.since(since)))))
+            }
+            E::ObligationFailed { host, key, finding } => {
+                let title = self.open.get(&(host.clone(), key.clone())).map_or(key, |(title, _)| title);
+                let text = format!("{title} could not be closed: {}", finding.summary);
+                Some((text, Some(Class::RollbackFailed), Some(Mark::Open)))
+            }
+            E::StepFinished { .. } => step_finished(event, run),
+            E::RollbackStarted { steps, .. } => {
+                let text = format!("rolling back {}", words::count(steps.len(), "step"));
+                Some((text, Some(Class::RollingBack), None))
+            }
+            E::RollbackFinished { outcome, .. } => {
+                Some((words::verb(*outcome).to_owned(), Some(of_outcome(*outcome, None)), None))
+            }
+            E::HostFinished { host, outcome, finding, .. } => host_finished(host, *outcome, finding.as_ref(), run),
+            _ => None,
+        }
+    }
+}
+
+/// What a line says, what it makes of the host or run, and whether something was opened or closed.
+type Told = (String, Option<Class>, Option<Mark>);
+
+fn of_run(event: &Event) -> Option<Told> {
+    use EventKind as E;
+    let plain = |text: String| Some((text, None, None));
+    let stands = |text: String, class: Class| Some((text, Some(class), None));
+    match &event.kind {
+        E::RunPlanned { runbook, hosts, dry_run, .. } => {
+            let what = if *dry_run { "dry run of" } else { "planned" };
+            plain(format!("{what} {} on {}", runbook.name, words::count(hosts.len(), "host")))
+        }
+        E::ConfirmGiven { by, .. } => plain(format!("confirmed by {by}")),
+        E::ConfirmDeclined { reason } => stands(format!("declined: {reason}"), Class::Cancelled),
+        E::BatchStarted { n, canary, hosts, .. } => {
+            let canary = if *canary { ", canary" } else { "" };
+            let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+            let few = names.join(" ");
+            let named = if few.len() <= HOSTS { few } else { words::count(hosts.len(), "host") };
+            plain(format!("batch {n} started{canary}: {named}"))
+        }
+        E::BatchFinished { n, hosts } => plain(format!("batch {n} done: {}", words::tally(hosts))),
+        E::SoakStarted { for_ms, hosts } => {
+            let time = words::took(words::millis(*for_ms));
+            plain(format!("watching {} for {time}", words::count(hosts.len(), "host")))
+        }
+        E::DecisionAsked { step, hosts, question, .. } => {
+            let at = match (hosts.as_slice(), step) {
+                ([host], Some(step)) => format!("{host} {step}: "),
+                (_, Some(step)) => format!("{step}: "),
+                _ => String::new(),
+            };
+            stands(format!("{at}{question}"), Class::Held)
+        }
+        E::DecisionMade { id, option, by, .. } => plain(format!("{id}: {option}, said {by}")),
+        E::RunPaused { reason, by } => stands(format!("paused by {by}: {reason}"), Class::Held),
+        E::RunResumed { by } => plain(format!("resumed by {by}")),
+        E::RunStopping { reason, by } => stands(format!("stopping ({by}): {reason}"), Class::Cancelled),
+        E::RunAborting { reason, by } => stands(format!("aborting ({by}): {reason}"), Class::Cancelled),
+        E::Note { by, text } => plain(format!("note by {by}: {text}")),
+        E::RunFinished { state, exit_code, .. } => {
+            let class = if *exit_code == 0 { Class::Ok } else { Class::Failed };
+            stands(format!("run ended: {state}, exit {exit_code}"), class)
+        }
+        _ => None,
+    }
+}
+
+fn step_finished(event: &Event, run: &RunState) -> Option<Told> {
+    let EventKind::StepFinished { host, step, outcome, changed, finding, effects, .. } = &event.kind else { return None };
+    if !outcome.is_fine() {
+        let class = of_unit_outcome(*outcome, finding.as_ref());
+        let why = finding.as_ref().map_or("no reason known", |f| f.summary.as_str());
+        return Some((format!("{} {step}: {why}", class.word()), Some(class), None));
+    }
+    // what was opened by it has a line of its own
+    let told = |step: &StepId| run.hosts.get(host).is_some_and(|host| host.open.values().any(|open| open.step == *step));
+    if !*changed || told(step) {
+        return None;
+    }
+    let what = if effects.is_empty() { format!("{step}: changed") } else { effects.join("; ") };
+    Some((what, Some(Class::Changed), None))
+}
+
+/// The end of a host is notable where nothing before it has said why.
+fn host_finished(name: &HostName, outcome: HostOutcome, finding: Option<&Finding>, run: &RunState) -> Option<Told> {
+    if matches!(outcome, HostOutcome::Ok | HostOutcome::NotStarted | HostOutcome::RolledBack | HostOutcome::RollbackFailed) {
+        return None;
+    }
+    let host = run.hosts.get(name)?;
+    let findings = host.units.values().filter_map(|unit| unit.finding.as_ref()).chain(&host.unreachable);
+    if finding.is_some_and(|said| findings.into_iter().any(|found| found.says_as(said))) {
+        return None;
+    }
+    let class = of_outcome(outcome, finding);
+    let why = finding.map_or_else(String::new, |finding| format!(": {}", finding.summary));
+    Some((format!("{}{why}", class.word()), Some(class), None))
+}
+
+/// A value as a person says it: a switch is on or off.
+fn value(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "on".to_owned(),
+        Value::Bool(false) => "off".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
