@@ -13,7 +13,9 @@ use crate::model::runbook::Runbook;
 use crate::model::time::Timestamp;
 use crate::state::fleet::Fleet;
 use crate::state::run::RunState;
+use crate::state::series::Series;
 use crate::state::timeline::Timeline;
+use crate::state::trail::Trail;
 
 /// Everything there is to show.
 #[derive(Debug)]
@@ -201,6 +203,10 @@ pub struct Watched {
     pub run: RunState,
     /// Its hosts as a screen lists them, kept up to date with every event.
     pub fleet: Fleet,
+    /// Its last notable events as lines.
+    pub trail: Trail,
+    /// Restart counters over time.
+    pub series: Series,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
 }
@@ -210,6 +216,8 @@ impl Watched {
     pub fn apply(&mut self, event: &Event) {
         self.run.apply(event);
         self.fleet.apply(event, &self.run);
+        self.trail.apply(event, &self.run);
+        self.series.apply(event);
     }
 
     /// A recorded run.

@@ -3,6 +3,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::state::class::Class;
+
 /// How things look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -79,6 +81,47 @@ impl Theme {
         }
     }
 
+    /// The mark of what a host or a unit stands as. In ASCII a capital letter means that a person should look.
+    pub fn mark(self, class: Class) -> &'static str {
+        let (unicode, ascii) = match class {
+            Class::RollbackFailed => ("⊠", "B"),
+            Class::Unknown => ("⁇", "Q"),
+            Class::Failed => ("✗", "X"),
+            Class::TimedOut => ("◷", "T"),
+            Class::Held => ("⚑", "H"),
+            Class::Drifted => ("⇄", "D"),
+            Class::Refused => ("⊖", "N"),
+            Class::Unreachable => ("↯", "U"),
+            Class::RollingBack => ("↺", "<"),
+            Class::RolledBack => ("↶", "r"),
+            Class::Cancelled => ("⊗", "A"),
+            Class::Retrying => ("↻", "~"),
+            Class::Running => ("▸", ">"),
+            Class::Connecting => ("◌", ":"),
+            Class::Waiting | Class::WouldWait => ("∙", "."),
+            Class::NotKnown => ("?", "?"),
+            Class::Skipped => ("⊘", "-"),
+            Class::WouldChange | Class::Changed => ("∆", "+"),
+            Class::Ok => ("✓", "="),
+        };
+        self.either(unicode, ascii)
+    }
+
+    /// The tone of what a host or a unit stands as: success is quiet.
+    pub fn tone(class: Class) -> Tone {
+        match class {
+            Class::RollbackFailed => Tone::Worst,
+            Class::Unknown | Class::Failed | Class::TimedOut => Tone::Bad,
+            Class::Held => Tone::Held,
+            Class::Drifted | Class::Refused | Class::Cancelled | Class::RollingBack | Class::RolledBack => Tone::Warn,
+            Class::Unreachable => Tone::Far,
+            Class::Running => Tone::Running,
+            Class::Retrying | Class::Connecting | Class::WouldChange | Class::Changed => Tone::Active,
+            Class::Waiting | Class::WouldWait | Class::NotKnown | Class::Skipped => Tone::Dim,
+            Class::Ok => Tone::Plain,
+        }
+    }
+
     /// One of two forms.
     fn either(self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.ascii { ascii } else { unicode }
@@ -150,5 +193,38 @@ impl Theme {
         const DIGITS: [char; 8] = ['0', '1', '3', '4', '5', '6', '8', '9'];
         let set = if self.ascii { DIGITS } else { BLOCKS };
         set[usize::from(level.min(7))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use unicode_width::UnicodeWidthStr;
+
+    use super::Theme;
+    use crate::state::class::Class;
+
+    #[test]
+    fn marks_take_one_cell_and_tell_states_apart() {
+        for theme in [Theme::UNICODE, Theme::ASCII] {
+            let marks: Vec<&str> = Class::ALL.into_iter().map(|class| theme.mark(class)).collect();
+            // cells of an East Asian terminal are as wide as others
+            assert!(marks.iter().all(|mark| mark.width() == 1 && mark.width_cjk() == 1), "{marks:?}");
+            let different: BTreeSet<&str> = marks.iter().copied().collect();
+            // what waits and what would wait, what changed and what would: the word says which
+            assert_eq!(different.len(), Class::COUNT - 2, "{marks:?}");
+            assert!(!theme.ascii || marks.iter().all(|mark| mark.is_ascii()));
+        }
+    }
+
+    #[test]
+    fn in_ascii_a_capital_means_that_a_person_should_look() {
+        for class in Class::ALL {
+            let mark = Theme::ASCII.mark(class);
+            let capital = mark.chars().all(|c| c.is_ascii_uppercase());
+            let look = (class.is_problem() && class != Class::RolledBack) || matches!(class, Class::Held | Class::Cancelled);
+            assert_eq!(capital, look, "{class:?} {mark}");
+        }
     }
 }

@@ -109,13 +109,14 @@ impl Cells {
         for span in spans {
             let wide = width(&span.content);
             // the mark needs its own column where something follows
-            let fits = if used > columns { left.saturating_sub(theme.more().len().min(1)) } else { left };
-            if wide <= fits || (wide <= left && used <= columns) {
-                left -= wide.min(left);
+            let fits = if used > columns { left.saturating_sub(1) } else { left };
+            if wide <= fits {
+                left -= wide;
                 kept.push(span);
                 continue;
             }
-            let text = cut(theme, &span.content, left);
+            // longer than its place, so that the mark stands even where the text itself would just fit
+            let text = cut(theme, &format!("{} ", span.content), left);
             left -= width(&text).min(left);
             kept.push(Span::styled(text, span.style));
             break;
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn rules_fill_the_row() {
-        assert_eq!(text(rule(Theme::UNICODE, "web-04", "41 lines", 30), 30), "── web-04 ────────── 41 lines ─");
+        assert_eq!(text(rule(Theme::UNICODE, "web-04", "41 lines", 30), 30), "── web-04 ───────── 41 lines ─");
         assert_eq!(text(rule(Theme::ASCII, "", "", 5), 5), "-----");
         assert_eq!(text(rule(Theme::UNICODE, "a long title", "right", 12), 12), "── a long t…");
     }
