@@ -62,6 +62,12 @@ impl Counts {
         Class::ALL.into_iter().filter(|class| class.is_problem()).map(|class| self.of(class)).sum()
     }
 
+    /// How many are being worked on; those that wait for a person are not.
+    pub fn working(&self) -> usize {
+        let working = |class: &Class| class.is_active() && *class != Class::Held;
+        Class::ALL.into_iter().filter(working).map(|class| self.of(class)).sum()
+    }
+
     /// The classes that some host stands as, with how many, in the order of a list of hosts.
     pub fn listed(&self) -> impl Iterator<Item = (Class, usize)> + '_ {
         Class::LISTED.into_iter().map(|class| (class, self.of(class))).filter(|(_, hosts)| *hosts > 0)

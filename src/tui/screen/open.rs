@@ -25,3 +25,8 @@ pub fn draw(_state: &State, _buf: &mut Buffer, _area: Rect, _model: &Model, _ui:
 pub fn foot(_state: &State, _model: &Model, _ui: &Ui) -> (String, String) {
     (String::new(), "Esc close".to_owned())
 }
+
+/// The OPEN row's sentence; none where nothing is open.
+pub fn line(_model: &Model, _ui: &Ui) -> Option<String> {
+    None
+}
