@@ -4,13 +4,17 @@
 //! was read go into the [`model::Model`]; [`draw::draw`] paints both. It speaks to the engine in events and orders only.
 
 pub mod action;
+pub mod attention;
 pub mod command;
 pub mod draw;
 pub mod input;
+pub mod interrupts;
 pub mod keymap;
 pub mod list;
 pub mod model;
+pub mod pace;
 pub mod screen;
+pub mod session;
 pub mod steer;
 pub mod theme;
 pub mod ui;

@@ -209,6 +209,8 @@ pub struct Watched {
     pub series: Series,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
+    /// Whether it broke off by a fault of this program: no further event comes.
+    pub broken_off: bool,
 }
 
 impl Watched {
@@ -231,7 +233,7 @@ impl Watched {
 
     /// Whether it was begun and has not ended.
     pub fn is_live(&self) -> bool {
-        self.run.finished.is_none()
+        self.run.finished.is_none() && !self.broken_off
     }
 
     /// Whether its preview waits to be confirmed.
