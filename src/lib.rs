@@ -5,7 +5,7 @@
 //! | layer | modules | knows |
 //! |---|---|---|
 //! | 6 | `cli` | arguments, exit codes, which parts to plug together |
-//! | 5 | `world` `journal` `report` `lab` | SSH and HTTP; SQLite; words; the practice fleet |
+//! | 5 | `world` `journal` `report` `tui` `lab` | SSH and HTTP; SQLite; words; the full-screen session; the practice fleet |
 //! | 4 | `engine` | the loop: look, judge, act, look again |
 //! | 3 | `load` | files into the model, with positions |
 //! | 2 | `steps` `plan` | what each kind looks at and decides; plans |
@@ -23,4 +23,5 @@ pub mod read;
 pub mod report;
 pub mod state;
 pub mod steps;
+pub mod tui;
 pub mod world;
