@@ -123,6 +123,9 @@ pub enum Command {
     Journal(journal::Args),
     /// The practice fleet: real sshd, real PM2, on this machine
     Lab(lab::Args),
+    /// What gives the terminal back when the screen's process is killed
+    #[command(hide = true)]
+    ScreenGuard,
     /// The first process of a lab
     #[cfg(target_os = "linux")]
     #[command(hide = true)]

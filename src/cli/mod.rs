@@ -23,6 +23,7 @@ pub mod probe;
 pub mod run;
 pub mod runs;
 pub mod schema;
+pub mod screen_guard;
 pub mod settings;
 pub mod show;
 pub mod steps;
@@ -105,6 +106,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Schema(args) => return schema::run(args),
         Command::Completions(args) => return completions::run(args),
+        Command::ScreenGuard => return screen_guard::run(),
         _ => {}
     }
     let settings = Settings::new(&cli.global)?;
@@ -134,6 +136,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Note(args) => note::run(&args, &settings),
         Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
+        Command::ScreenGuard => screen_guard::run(),
         #[cfg(target_os = "linux")]
         Command::LabSupervisor { .. } | Command::LabInit { .. } => Err(Failure::new(70, "dispatched above")),
     }

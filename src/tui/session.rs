@@ -304,12 +304,12 @@ impl<D: Desk> Session<D> {
     }
 
     async fn told(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        let Parts { model, ui, .. } = &mut self.parts;
+        let Parts { model, ui, terminal, .. } = &mut self.parts;
         for event in events.drain(..) {
             model.tell(&event);
             if let Some(call) = self.attention.take(&event, ui.focused) {
-                self.parts.terminal.bell();
-                self.parts.terminal.notify(&call.text);
+                terminal.bell();
+                terminal.notify(&call.text);
             }
             if matches!(event.kind, EventKind::DecisionAsked { .. } | EventKind::ConfirmAsked { .. }) {
                 self.pace.at_once();

@@ -44,12 +44,21 @@ pub fn draw(state: &State, buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui)
     let row = |chosen: bool, key: &str, what: &str, does: &str| {
         let mark = if chosen { ui.theme.cursor() } else { " " };
         let tone = if chosen { Tone::Strong } else { Tone::Plain };
-        Cells::new(ui.theme).put(Tone::Plain, mark).put(Tone::Plain, " ").cell(Tone::Strong, key, 3).put(tone, &format!("{what:<7}{does}"))
+        Cells::new(ui.theme)
+            .put(Tone::Plain, mark)
+            .put(Tone::Plain, " ")
+            .cell(Tone::Strong, key, 3)
+            .put(tone, &format!("{what:<7}{does}"))
     };
     let abort = ui.keys.key(Action::Abort);
     let lines = vec![
         row(!state.stop, "", "stay", "the run goes on, and so does this screen"),
-        row(state.stop, &abort, "stop", &format!("nothing new starts; {running} end their running step; {open} open things are closed; then quit")),
+        row(
+            state.stop,
+            &abort,
+            "stop",
+            &format!("nothing new starts; {running} end their running step; {open} open things are closed; then quit"),
+        ),
     ];
     panel::paint(buf, Rect { height: area.height.min(4), ..area }, ui.theme, "A run is live. Leave?", lines);
 }
