@@ -306,8 +306,8 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let by = who();
     let (to, control) = mpsc::channel(16);
     let known = Known::default();
-    let signals =
-        Signals::listen(to.clone(), known.clone()).map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
+    let signals = Signals::listen(to.clone(), known.clone())
+        .map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
     if consent == Consent::Flag {
         // given before the start: it does not wait for an output that may be stalled

@@ -25,14 +25,17 @@ pub struct Said {
     pub note: Option<String>,
 }
 
+/// By id: what is offered, and who waits for it.
+type Open = BTreeMap<String, (Vec<String>, oneshot::Sender<Said>)>;
+
 /// The questions that are open now.
 #[derive(Debug, Default)]
 pub struct Questions {
-    open: Mutex<BTreeMap<String, (Vec<String>, oneshot::Sender<Said>)>>,
+    open: Mutex<Open>,
 }
 
 impl Questions {
-    fn open(&self) -> MutexGuard<'_, BTreeMap<String, (Vec<String>, oneshot::Sender<Said>)>> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

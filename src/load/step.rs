@@ -245,8 +245,12 @@ fn observes(kind: Option<&Kind>, table: &Table<'_>, found: &mut Vec<Diagnostic>)
     found.push(Diagnostic::error("E204", message).at(table.find("observe"), "").help(help));
 }
 
-const ON_FAILURE: &[(&str, OnFailure)] =
-    &[("stop-host", OnFailure::StopHost), ("stop-run", OnFailure::StopRun), ("continue", OnFailure::Continue), ("ask", OnFailure::Ask)];
+const ON_FAILURE: &[(&str, OnFailure)] = &[
+    ("stop-host", OnFailure::StopHost),
+    ("stop-run", OnFailure::StopRun),
+    ("continue", OnFailure::Continue),
+    ("ask", OnFailure::Ask),
+];
 
 fn on_failure(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<OnFailure> {
     let text = table.string("on_failure", found)?;

@@ -227,7 +227,9 @@ impl Reporter for Person {
         let by = || "ana".to_owned();
         let order = match &event.kind {
             EventKind::ConfirmAsked { .. } => Control::Confirm { by: by(), via: "tty".to_owned() },
-            EventKind::DecisionAsked { id, .. } => Control::Answer { id: id.clone(), option: "yes".to_owned(), by: by(), note: None },
+            EventKind::DecisionAsked { id, .. } => {
+                Control::Answer { id: id.clone(), option: "yes".to_owned(), by: by(), note: None }
+            }
             _ => return Ok(()),
         };
         let _ = self.0.try_send(order);
