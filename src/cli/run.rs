@@ -13,7 +13,8 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Chosen};
 use crate::cli::note::who;
 use crate::cli::open;
-use crate::cli::operator::{Consent, Prompter, Signals, answer};
+use crate::cli::operator::console::{Console, Known};
+use crate::cli::operator::{Consent, Signals, answer};
 use crate::cli::settings::Settings;
 use crate::engine;
 use crate::engine::link::Asking;
@@ -92,7 +93,7 @@ pub struct Args {
     /// No further batch once this many hosts have failed
     #[arg(long, value_name = "N|P%", value_parser = BatchSize::parse)]
     pub max_fail: Option<BatchSize>,
-    /// What a failed step does where the runbook does not say it
+    /// What a failed step does where the runbook does not say it: ask on a terminal, else stop-host
     #[arg(long, value_name = "WORD")]
     pub on_fail: Option<OnFail>,
     /// Of the steps only these; pre-checks and verification always take part
@@ -131,6 +132,8 @@ pub enum OnFail {
     StopRun,
     /// The lane goes on; the host is failed all the same.
     Continue,
+    /// You are asked: retry, skip, exclude, abort; where nobody can be asked as stop-host.
+    Ask,
 }
 
 impl OnFail {
@@ -139,6 +142,7 @@ impl OnFail {
             OnFail::StopHost => OnFailure::StopHost,
             OnFail::StopRun => OnFailure::StopRun,
             OnFail::Continue => OnFailure::Continue,
+            OnFail::Ask => OnFailure::Ask,
         }
     }
 }
@@ -215,7 +219,7 @@ fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
         sets: sets(&args.set)?,
         batches: (!batches.is_empty()).then_some(batches),
         max_failures: args.max_fail,
-        on_failure: args.on_fail.map(OnFail::meaning),
+        on_failure: args.on_fail.map(OnFail::meaning).or(can_ask(args, settings).then_some(OnFailure::Ask)),
         selection: Selection { only: args.only.clone(), skip: args.skip.clone(), start_at: args.start_at.clone() },
     };
     build(&request, &KINDS).map_err(|errors| {
@@ -225,6 +229,11 @@ fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
             error.hint.into_iter().fold(failure, Failure::hint)
         })
     })
+}
+
+/// Whether there is somebody to ask.
+fn can_ask(args: &Args, settings: &Settings) -> bool {
+    settings.can_ask && !args.no_input
 }
 
 fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
@@ -268,7 +277,7 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     match &plan.confirmation {
         Confirmation::None => Ok(Consent::Flag),
         Confirmation::Yes if args.yes => Ok(Consent::Flag),
-        _ if settings.can_ask && !args.no_input => Ok(Consent::Ask),
+        _ if can_ask(args, settings) => Ok(Consent::Ask),
         Confirmation::Yes => Err(Failure::invalid("this run needs a confirmation and there is no terminal to ask on")
             .hint("add --yes, or look first with --dry-run")),
         Confirmation::Phrase { phrase, why } => {
@@ -296,21 +305,22 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let Job { args, settings, plan, consent, approved, journal, run, log } = job;
     let by = who();
     let (to, control) = mpsc::channel(16);
-    let signals =
-        Signals::listen(to.clone()).map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
+    let known = Known::default();
+    let signals = Signals::listen(to.clone(), known.clone())
+        .map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
     if consent == Consent::Flag {
         // given before the start: it does not wait for an output that may be stalled
         answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() });
     }
-    let can_ask = settings.can_ask && !args.no_input;
+    let can_ask = can_ask(args, settings);
     let asking = Asking { approved, by: by.clone(), can_ask };
     if consent == Consent::Ask {
         reporters.extend(settings.asking());
     }
-    if can_ask {
-        reporters.push(Box::new(Prompter::new(by.clone(), consent == Consent::Ask, to.clone())));
-    }
+    let console = Console::new(known);
+    let console = if can_ask { console.asking(by.clone(), consent == Consent::Ask, to.clone()) } else { console };
+    reporters.push(Box::new(console));
     let world = fleet::world(settings, plan.secrets.clone())?;
     let setup = Setup {
         run: run.clone(),

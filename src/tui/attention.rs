@@ -81,7 +81,7 @@ mod tests {
 
     fn asked() -> EventKind {
         let (question, options) = ("go on?".to_owned(), Vec::new());
-        EventKind::DecisionAsked { id: "batch:2".to_owned(), step: None, hosts: Vec::new(), question, options }
+        EventKind::DecisionAsked { id: "batch:2".to_owned(), step: None, hosts: Vec::new(), question, options, finding: None }
     }
 
     #[test]
