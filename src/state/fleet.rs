@@ -491,3 +491,6 @@ impl Fleet {
         (0..columns).filter_map(part).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

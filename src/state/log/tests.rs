@@ -103,7 +103,7 @@ fn of_a_line_that_is_written_over_the_last_state_stays() {
 #[test]
 fn tabs_reach_the_next_stop_and_nothing_else_moves_the_cursor() {
     let told = logs(&[output(1, "stdout", "a\tb\t\u{1b}[2Jc\nname\u{e9}s\u{202e}\tx\n")]);
-    assert_eq!(texts(&told, 1), ["a       b       \\x1b[2Jc", "namés\\u{202e}   x"]);
+    assert_eq!(texts(&told, 1), ["a       b       \\x1b[2Jc", "nameés\\u{202e}  x"]);
 }
 
 #[test]
