@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
+use proptest::arbitrary::any;
+use proptest::collection;
+use proptest::strategy::Strategy;
 use serde_json::{Map, json};
 
 use crate::model::event::{Event, EventKind, PlannedStep};
@@ -21,7 +23,7 @@ const CODES: [&str; 4] = ["exit", "timeout", "drifted", "refused"];
 
 /// The events of a run on up to 12 hosts, from its plan on.
 pub(super) fn runs() -> impl Strategy<Value = Vec<Event>> {
-    let moves = prop::collection::vec((0u8..24, 0usize..12, 0usize..4, 0usize..64, any::<u16>()), 0..120);
+    let moves = collection::vec((0u8..24, 0usize..12, 0usize..4, 0usize..64, any::<u16>()), 0..120);
     (1usize..12, 1usize..4, any::<bool>(), moves).prop_map(|(hosts, steps, dry_run, moves)| {
         let mut made = Made { hosts, steps, events: Vec::new(), now: 1_000_000 };
         made.plan(dry_run);
@@ -175,8 +177,8 @@ fn finished(host: HostName, step: StepId, pick: usize) -> EventKind {
 
 fn ended(host: HostName, pick: usize) -> EventKind {
     let outcome = HostOutcome::ALL[pick % HostOutcome::ALL.len()];
-    let finding = (outcome != HostOutcome::Ok && pick % 5 > 0).then(|| finding(None, &host, pick));
-    EventKind::HostFinished { host, outcome, changed: pick % 2 == 0, finding, duration_ms: 9 }
+    let finding = (outcome != HostOutcome::Ok && !pick.is_multiple_of(5)).then(|| finding(None, &host, pick));
+    EventKind::HostFinished { host, outcome, changed: pick.is_multiple_of(2), finding, duration_ms: 9 }
 }
 
 fn change() -> Change {

@@ -63,8 +63,12 @@ impl Trail {
                 self.lines.pop_front();
                 self.dropped += 1;
             }
-            let (host, text) = (event.kind.host().cloned(), visible(&text).into_owned());
-            self.lines.push_back(TrailLine { at: event.ts, host, text, class, mark });
+            let asked = match &event.kind {
+                EventKind::DecisionAsked { step: Some(_), hosts, .. } if hosts.len() == 1 => hosts.first(),
+                _ => None,
+            };
+            let host = event.kind.host().or(asked).cloned();
+            self.lines.push_back(TrailLine { at: event.ts, host, text: visible(&text).into_owned(), class, mark });
         }
     }
 
@@ -133,12 +137,8 @@ fn of_run(event: &Event) -> Option<Told> {
             let time = words::took(words::millis(*for_ms));
             plain(format!("watching {} for {time}", words::count(hosts.len(), "host")))
         }
-        E::DecisionAsked { step, hosts, question, .. } => {
-            let at = match (hosts.as_slice(), step) {
-                ([host], Some(step)) => format!("{host} {step}: "),
-                (_, Some(step)) => format!("{step}: "),
-                _ => String::new(),
-            };
+        E::DecisionAsked { step, question, .. } => {
+            let at = step.as_ref().map_or_else(String::new, |step| format!("{step}: "));
             stands(format!("{at}{question}"), Class::Held)
         }
         E::DecisionMade { id, option, by, .. } => plain(format!("{id}: {option}, said {by}")),
@@ -278,6 +278,19 @@ mod tests {
         assert_eq!(texts(&trail).iter().map(|(_, text)| *text).collect::<Vec<_>>(), wanted);
         let marks: Vec<_> = trail.lines().skip(1).map(|line| line.mark).collect();
         assert_eq!(marks, [Some(Mark::Open), Some(Mark::Closed(Duration::from_secs(2))), None]);
+    }
+
+    #[test]
+    fn a_question_names_the_host_where_it_is_about_one() {
+        let ask = |step, hosts| EventKind::DecisionAsked {
+            id: "q".to_owned(),
+            step,
+            hosts,
+            question: "restart it?".to_owned(),
+            options: Vec::new(),
+        };
+        let trail = told(vec![ask(Some(step(2)), vec![host(1)]), ask(None, vec![host(2)])]);
+        assert_eq!(texts(&trail), [(Some("web-01"), "restart: restart it?"), (None, "restart it?")]);
     }
 
     #[test]
