@@ -279,6 +279,8 @@ mod tests {
     use crate::state::run::{Preview, RunState, UnitState};
     use crate::state::summary;
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
 
     proptest! {
         #[test]
@@ -308,6 +310,23 @@ mod tests {
                 prop_assert!(!class.is_active(), "{name} {class:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_generated_comes_by_every_class_of_a_host() {
+        let mut runner = TestRunner::deterministic();
+        let mut seen = BTreeSet::new();
+        for _ in 0..400 {
+            let events = runs().new_tree(&mut runner).expect("a run").current();
+            let mut run = RunState::default();
+            for event in &events {
+                run.apply(event);
+                seen.extend(run.hosts.iter().map(|(name, host)| of_host(&run, host, is_held(&run, name, host))));
+            }
+        }
+        let of_units = [Class::Skipped, Class::Changed];
+        let missing: Vec<Class> = Class::ALL.into_iter().filter(|class| !seen.contains(class)).collect();
+        assert_eq!(missing, of_units);
     }
 
     #[test]

@@ -23,7 +23,7 @@ const CODES: [&str; 4] = ["exit", "timeout", "drifted", "refused"];
 
 /// The events of a run on up to 12 hosts, from its plan on.
 pub(super) fn runs() -> impl Strategy<Value = Vec<Event>> {
-    let moves = collection::vec((0u8..24, 0usize..12, 0usize..4, 0usize..64, any::<u16>()), 0..120);
+    let moves = collection::vec((0u8..24, 0usize..12, 0usize..4, 0usize..720, any::<u16>()), 0..120);
     (1usize..12, 1usize..4, any::<bool>(), moves).prop_map(|(hosts, steps, dry_run, moves)| {
         let mut made = Made { hosts, steps, events: Vec::new(), now: 1_000_000 };
         made.plan(dry_run);
@@ -124,7 +124,7 @@ impl Made {
                 let outcome = [HostOutcome::RolledBack, HostOutcome::RollbackFailed][pick % 2];
                 E::RollbackFinished { host, outcome }
             }
-            _ if pick == 0 => E::RunFinished {
+            _ if pick % 60 == 7 => E::RunFinished {
                 state: EndState::Failed,
                 exit_code: 1,
                 hosts: BTreeMap::new(),

@@ -333,8 +333,11 @@ fn line(at: Timestamp, step: Option<&StepId>, from: Origin, text: &str) -> LogLi
     LogLine { at, step: step.cloned(), from, text: cut(&visible(text), 0) }
 }
 
-/// Whether a line has the pattern; one without capitals in any case.
+/// Whether a line has the pattern; one without capitals in any case. An empty one stands nowhere.
 fn stands_in(pattern: &str, text: &str) -> bool {
+    if pattern.is_empty() {
+        return false;
+    }
     if pattern.chars().any(char::is_uppercase) { text.contains(pattern) } else { text.to_lowercase().contains(pattern) }
 }
 

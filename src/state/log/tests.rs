@@ -160,6 +160,7 @@ fn search_goes_both_ways_and_only_capitals_must_match() {
     assert_eq!(find("error", 99, Direction::Up), Some(2));
     assert_eq!(told.hits(&host(1), "error"), [0, 2]);
     assert_eq!(told.hits(&host(2), "error"), Vec::<usize>::new());
+    assert_eq!(told.hits(&host(1), ""), Vec::<usize>::new());
 }
 
 #[test]
