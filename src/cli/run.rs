@@ -164,7 +164,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 
 /// Plans, asks and runs.
 pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
-    let plan = plan(args, settings)?;
+    let plan = plan(args, settings, fleet::chosen(settings, choice(args))?)?;
     let consent = consent(args, settings, &plan)?;
     let approved = approved(args, &plan)?;
     let journal = open::journal(settings)?;
@@ -187,7 +187,8 @@ fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 
-fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
+/// Begins the record of a run.
+pub(super) fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
     let run = journal.new_run_id().map_err(open::failed)?;
     let text =
         serde_json::to_string(plan).map_err(|error| Failure::new(70, format!("the plan cannot be written down: {error}")))?;
@@ -197,9 +198,14 @@ fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
     Ok((run, log))
 }
 
-fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
-    let choice = Choice { hosts: &args.hosts, limit: args.limit.as_deref(), exclude: args.exclude.as_deref() };
-    let Chosen { inventory, names: hosts, selector } = fleet::chosen(settings, choice)?;
+/// The hosts that the arguments name.
+pub(super) fn choice(args: &Args) -> Choice<'_> {
+    Choice { hosts: &args.hosts, limit: args.limit.as_deref(), exclude: args.exclude.as_deref() }
+}
+
+/// Plans a run on these hosts; nothing is contacted.
+pub(super) fn plan(args: &Args, settings: &Settings, chosen: Chosen) -> Result<Plan, Failure> {
+    let Chosen { inventory, names: hosts, selector } = chosen;
     if let Some(expected) = args.expect_hosts.filter(|n| *n != hosts.len()) {
         return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len()))
             .hint(settings.flags.of_run(&format!("runbook hosts {}", quoted(&selector)))));
@@ -366,7 +372,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
 }
 
 /// What a further run needs to be given to be the same but for its hosts.
-fn again(args: &Args, settings: &Settings) -> Flags {
+pub(super) fn again(args: &Args, settings: &Settings) -> Flags {
     let mut flags = settings.flags.clone();
     let mut say =
         |flag: &str, value: Option<String>| flags.run.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));

@@ -358,9 +358,9 @@ impl RunState {
             }
             E::Heartbeat { .. } => {}
             _ => {
-                self.forget_questions(&event.kind);
                 if let Some(host) = event.kind.host() {
                     self.hosts.entry(host.clone()).or_default().apply(event);
+                    self.unasked(event, host);
                 }
             }
         }
@@ -464,17 +464,20 @@ impl RunState {
         self.waiting.retain(|asked| asked.step.is_some());
     }
 
-    /// A unit or a lane that has ended waits for no answer any more.
-    fn forget_questions(&mut self, ended: &EventKind) {
-        match ended {
-            EventKind::StepFinished { host, step, .. } => {
-                self.waiting.retain(|asked| asked.step.as_ref() != Some(step) || asked.hosts != [host.clone()]);
+    /// A step that has ended asks no more, answered or not.
+    fn unasked(&mut self, event: &Event, host: &HostName) {
+        let ended = match &event.kind {
+            EventKind::StepFinished { step, .. } => Some(step),
+            EventKind::HostFinished { .. } => None,
+            _ => return,
+        };
+        self.waiting.retain_mut(|asked| {
+            let concerns = asked.step.as_ref().is_some_and(|step| ended.is_none_or(|ended| ended == step));
+            if concerns {
+                asked.hosts.retain(|other| other != host);
             }
-            EventKind::HostFinished { host, .. } => {
-                self.waiting.retain(|asked| asked.step.is_none() || asked.hosts != [host.clone()]);
-            }
-            _ => {}
-        }
+            !concerns || !asked.hosts.is_empty()
+        });
     }
 
     /// Everything that is open now, oldest first.
@@ -585,5 +588,53 @@ impl HostState {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RunState;
+    use crate::model::event::{Event, EventKind};
+    use crate::model::outcome::Outcome;
+    use crate::model::time::Timestamp;
+    use crate::state::generated::{host, plan_of, step};
+
+    #[test]
+    fn a_step_that_has_ended_asks_no_more_and_the_gate_still_does() {
+        let mut events = plan_of(2);
+        let ask = |id: &str, step, hosts| EventKind::DecisionAsked {
+            id: id.to_owned(),
+            step,
+            hosts,
+            question: "go on?".to_owned(),
+            options: Vec::new(),
+            finding: None,
+        };
+        let finished = EventKind::StepFinished {
+            host: host(0),
+            step: step(1),
+            attempt: 1,
+            outcome: Outcome::Failed,
+            changed: false,
+            exit_code: None,
+            note: None,
+            finding: None,
+            effects: Vec::new(),
+            duration_ms: 1,
+        };
+        let kinds = [
+            ask("batch:2", None, vec![host(0), host(1)]),
+            ask("late", Some(step(1)), vec![host(0)]),
+            ask("both", Some(step(1)), vec![host(0), host(1)]),
+            ask("other", Some(step(2)), vec![host(0)]),
+            finished,
+        ];
+        for (kind, seq) in kinds.into_iter().zip(2..) {
+            let run = events[0].run.clone();
+            events.push(Event { seq, ts: Timestamp::from_millis(2_000_000), run, kind });
+        }
+        let run = RunState::replay(&events);
+        let left: Vec<(&str, usize)> = run.waiting.iter().map(|asked| (asked.id.as_str(), asked.hosts.len())).collect();
+        assert_eq!(left, [("batch:2", 2), ("both", 1), ("other", 1)]);
     }
 }
