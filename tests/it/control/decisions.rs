@@ -109,7 +109,7 @@ async fn what_was_not_offered_is_no_answer_and_leaves_no_trace() {
     assert_eq!(told(&run), [ASKED, "skip failed:a:work:1 by kai (ticket 8841)"]);
     assert_eq!(state.decided[0].note.as_deref(), Some("ticket 8841"));
     let asked = &state.decided[0].asked;
-    assert_eq!(asked.question, "a failed at 3 work: exit 1");
+    assert_eq!(asked.question, "a failed at 3 work: exit 1: work");
     assert_eq!(asked.finding.as_ref().map(|finding| finding.code.as_str()), Some("exit"));
 }
 
