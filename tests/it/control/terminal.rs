@@ -34,7 +34,7 @@ fn folder() -> TempDir {
 
 fn command(dir: &TempDir, fleet: &str, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
-    command.args(["run", "work", "--hosts", "all", "-i", fleet, "--runbooks", "runbooks", "-o", "json", "--yes"]).args(more);
+    command.args(["run", "work", "--hosts", "all", "-i", fleet, "--runbooks", "runbooks", "-o", "json"]).args(more);
     command.current_dir(dir.path()).env_clear().env("USER", "kai").env("RUNBOOK_STATE_DIR", dir.path().join("state"));
     command
 }
@@ -52,7 +52,7 @@ fn of<'l>(lines: &'l [Value], kind: &str) -> Vec<&'l Value> {
 fn on_a_terminal_a_failure_is_asked_about() {
     let dir = folder();
     let mut terminal = Terminal::open();
-    let mut command = command(&dir, "sim:3?fail=exit:1&speed=max&seed=7", &["--batch", "100%"]);
+    let mut command = command(&dir, "sim:3?fail=exit:1&speed=max&seed=7", &["--batch", "100%", "--confirm", "work 3"]);
     let child = command.stdin(terminal.end()).stderr(terminal.end()).stdout(Stdio::piped()).spawn().expect("it starts");
     let asked = terminal.read_until("l = log]: ");
     for part in
@@ -82,7 +82,7 @@ fn on_a_terminal_a_failure_is_asked_about() {
 fn where_nothing_more_is_typed_a_failure_aborts_the_run() {
     let dir = folder();
     let mut terminal = Terminal::open();
-    let mut command = command(&dir, "sim:3?fail=exit&speed=max", &[]);
+    let mut command = command(&dir, "sim:3?fail=exit&speed=max", &["--confirm", "work 3"]);
     let child = command.stdin(terminal.end()).stderr(terminal.end()).stdout(Stdio::piped()).spawn().expect("it starts");
     terminal.read_until("l = log]: ");
     // Ctrl-D on an empty line
@@ -96,12 +96,12 @@ fn where_nothing_more_is_typed_a_failure_aborts_the_run() {
 fn where_nobody_is_to_be_asked_a_failure_ends_its_host() {
     let dir = folder();
     let terminal = Terminal::open();
-    let mut command = command(&dir, "sim:3?fail=exit&speed=max", &["--no-input"]);
+    let mut command = command(&dir, "sim:3?fail=exit&speed=max", &["--no-input", "--confirm", "work 3"]);
     let out = command.stdin(terminal.end()).stderr(terminal.end()).output().expect("it starts");
     let lines = lines(&String::from_utf8(out.stdout).expect("UTF-8"));
     assert_eq!((of(&lines, "decision.asked").len(), out.status.code()), (0, Some(1)));
     // what the flag says stands before what a terminal would mean
-    let mut command = self::command(&dir, "sim:3?fail=exit:1&speed=max", &["--on-fail", "stop-run"]);
+    let mut command = self::command(&dir, "sim:3?fail=exit:1&speed=max", &["--on-fail", "stop-run", "--confirm", "work 3"]);
     let out = command.stdin(terminal.end()).stderr(terminal.end()).output().expect("it starts");
     assert_eq!(of(&self::lines(&String::from_utf8(out.stdout).expect("UTF-8")), "decision.asked").len(), 0);
 }
@@ -110,7 +110,7 @@ fn where_nobody_is_to_be_asked_a_failure_ends_its_host() {
 fn a_letter_pauses_a_run_another_lets_it_go_on_and_one_tells_what_runs() {
     let dir = folder();
     let mut terminal = Terminal::open();
-    let mut command = command(&dir, "sim:2?speed=1", &[]);
+    let mut command = command(&dir, "sim:2?speed=1", &["--yes"]);
     let mut child = command.stdin(terminal.end()).stderr(terminal.end()).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut text = until(&mut out, "batch.started");
@@ -136,7 +136,7 @@ fn a_letter_pauses_a_run_another_lets_it_go_on_and_one_tells_what_runs() {
 #[test]
 fn a_signal_tells_what_runs_where_there_is_no_terminal() {
     let dir = folder();
-    let mut command = command(&dir, "sim:1?speed=1", &[]);
+    let mut command = command(&dir, "sim:1?speed=1", &["--yes"]);
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     until(&mut out, "step.started");
