@@ -29,7 +29,6 @@ fn started(run: &Run) -> Vec<String> {
         let line = match &event.kind {
             EventKind::StepStarted { host, step, attempt, .. } => format!("{host} {step} {attempt}"),
             EventKind::BatchStarted { n, .. } => format!("batch {n}"),
-            EventKind::RunPaused { .. } | EventKind::RunResumed { .. } => continue,
             _ => continue,
         };
         assert!(state.paused.is_none(), "{line} starts while the run is paused");

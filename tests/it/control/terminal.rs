@@ -22,6 +22,7 @@ run = "work"
 id = "proof"
 kind = "require"
 run = "proof"
+on_failure = "ask"
 "#;
 
 /// A folder with the runbook and a record of its own.
