@@ -108,22 +108,32 @@ async fn who_has_ended_or_is_left_out_already_is_not_left_out_again() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_its_turn_or_paused_is_left_out_at_once() {
+    for (at, out) in [("switch-off", "b"), ("fit", "a")] {
+        let mut run = asked(three(), units());
+        run.plan.rollout.max_out = Some(BatchSize::Count(1));
+        run.script = vec![
+            (begins("a", at), Control::Pause { by: "kai".to_owned() }),
+            (later(), exclude(&[out])),
+            (later(), Control::Resume { by: "kai".to_owned() }),
+        ];
+        let state = run.ends().await;
+        assert_eq!((outcome(&state, out), done(&run, out).len()), (Some(HostOutcome::Cancelled), 0));
+        assert_eq!(run.world.ledger().iter().filter(|line| line.ends_with("work")).count(), 2, "the others go on");
+        let events = run.world.events();
+        let at = |wanted: &dyn Fn(&EventKind) -> bool| events.iter().position(|event| wanted(&event.kind)).expect("it happened");
+        let ended = at(&|kind| matches!(kind, EventKind::HostFinished { host, .. } if host.as_str() == out));
+        assert!(ended < at(&|kind| matches!(kind, EventKind::RunResumed { .. })), "{out} does not wait for the end of the pause");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_changed_and_is_left_out_stays_out_of_service() {
     let mut run = asked(three(), units());
     run.plan.rollout.max_out = Some(BatchSize::Count(1));
-    run.script = vec![
-        (begins("a", "switch-off"), Control::Pause { by: "kai".to_owned() }),
-        (later(), exclude(&["a", "b"])),
-        (later(), Control::Resume { by: "kai".to_owned() }),
-    ];
+    run.script = vec![(begins("a", "work"), exclude(&["a"]))];
     let state = run.ends().await;
-    assert_eq!((done(&run, "a"), done(&run, "b").len()), (vec!["switch off".to_owned(), "switch on".to_owned()], 0));
-    assert_eq!(outcome(&state, "c"), Some(HostOutcome::Ok));
-    let events = run.world.events();
-    let at = |wanted: &dyn Fn(&EventKind) -> bool| events.iter().position(|event| wanted(&event.kind)).expect("it happened");
-    let resumed = at(&|kind| matches!(kind, EventKind::RunResumed { .. }));
-    for name in ["a", "b"] {
-        assert!(at(&|kind| matches!(kind, EventKind::HostFinished { host, .. } if host.as_str() == name)) < resumed, "{name}");
-    }
+    assert_eq!((done(&run, "a").len(), done(&run, "b").len()), (3, 0));
+    assert_eq!(outcome(&state, "b"), Some(HostOutcome::Refused));
 }
 
 #[tokio::test(start_paused = true)]
