@@ -268,7 +268,7 @@ impl Fleet {
         let Some(name) = self.names.get(place) else { return };
         let Some(host) = run.hosts.get(name) else { return };
         let asks = &self.hosts[place].asks;
-        let held = host.running.as_ref().is_some_and(|(step, _)| asks.contains(step));
+        let held = host.running.as_ref().map_or(!asks.is_empty(), |(step, _)| asks.contains(step));
         let class = of_host(run, host, held);
         let group = self.group(class, name, run, host);
         let before = self.worst.get(place);
@@ -281,9 +281,16 @@ impl Fleet {
 
     fn group(&self, class: Class, name: &HostName, run: &RunState, host: &HostState) -> GroupKey {
         let number = |step: &StepId| self.steps.get(step).copied();
-        let at_step = host.running.as_ref().and_then(|(step, _)| number(step));
         let (step, cause) = match class {
-            Class::Held => (at_step, Arc::from("")),
+            Class::Held => {
+                let asks = self.places.get(name).and_then(|place| self.hosts[*place].asks.first());
+                let running = host.running.as_ref().map(|(step, _)| step);
+                let at = running.or(asks);
+                // those that have failed in the same way are decided about together
+                let why = at.and_then(|step| host.units.get(step)).and_then(|unit| unit.finding.as_ref());
+                let cause = why.and_then(|finding| finding.fold_key.as_deref()).unwrap_or_default();
+                (at.and_then(number), Arc::from(cause))
+            }
             class if class.is_problem() => cause(name, run, host).map_or((None, Arc::from("")), |found| {
                 let key = found.key();
                 (found.step.and_then(number), Arc::from(key))
