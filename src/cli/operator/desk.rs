@@ -97,8 +97,9 @@ impl Desk {
         let Some(next) = next else { return Ok(()) };
         // what was typed before it is no answer to it
         forget_typed();
+        let mut news = false;
         while let Ok(message) = self.from.try_recv() {
-            drop(message);
+            news |= matches!(message, Message::News);
         }
         let text = match &next {
             Asked::Plan(phrase) => prompt(phrase.as_deref()),
@@ -107,7 +108,8 @@ impl Desk {
         };
         say(&text)?;
         self.open = Some(next);
-        Ok(())
+        // it may be over already
+        if news { self.next() } else { Ok(()) }
     }
 
     fn oldest(&self) -> Option<Asked> {
