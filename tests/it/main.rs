@@ -22,6 +22,8 @@ mod main_job;
 mod pm2_cases;
 mod report;
 mod rollout;
+#[cfg(target_os = "linux")]
+mod screen_terminal;
 mod show;
 mod sim;
 mod ssh;
