@@ -47,12 +47,15 @@ fn a_new_size_is_told_and_everything_is_drawn_anew() {
     session.pty().resize(100, 30);
     session.hears("resized");
     session.hears("drawn");
+    eventually("all is drawn", || session.pty().text().ends_with(END));
     eventually("all is drawn", || session.pty().screen(100, 30).screen().contents().starts_with("frame 0 of 100x30"));
     let before = session.pty().text().len();
     session.pty().send("c");
     session.hears("input");
     session.hears("drawn");
-    eventually("all is drawn again", || session.pty().text()[before..].contains("frame 0 of 100x30"));
+    eventually("all is drawn again", || {
+        session.pty().screen_since(before, 100, 30).screen().contents().starts_with("frame 0 of 100x30")
+    });
 }
 
 #[test]

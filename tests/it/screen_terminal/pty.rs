@@ -95,8 +95,13 @@ impl Pty {
 
     /// What a person sees.
     pub(super) fn screen(&self, columns: u16, rows: u16) -> vt100::Parser {
+        self.screen_since(0, columns, rows)
+    }
+
+    /// What a person would see who knows nothing of the first bytes.
+    pub(super) fn screen_since(&self, first: usize, columns: u16, rows: u16) -> vt100::Parser {
         let mut parser = vt100::Parser::new(NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap(), 0);
-        parser.process(&self.seen());
+        parser.process(&self.seen()[first..]);
         parser
     }
 
@@ -224,6 +229,7 @@ impl Session {
         });
         let mut session = Self { pty: Some(pty), child, said, heard: Vec::new() };
         session.hears("drawn");
+        eventually("the first frame is on the screen", || session.pty().text().ends_with("\x1b[?2026l"));
         session
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::Position;
 use ratatui::widgets::Paragraph;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
 use runbook::tui::crash;
@@ -27,9 +27,10 @@ fn role_keeps_a_screen_up() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let (terminal, from) = Terminal::enter(options).unwrap();
+        let term = signal(SignalKind::terminate()).unwrap();
         let mut role = Role { terminal, frames: 0, storm: false };
         role.draw().await;
-        role.run(from).await;
+        role.run(from, term).await;
         role.terminal.leave().unwrap_or_else(|error| eprintln!("not left: {error}"));
         role.terminal.leave().unwrap();
         eprintln!("left");
@@ -43,8 +44,7 @@ struct Role {
 }
 
 impl Role {
-    async fn run(&mut self, mut from: Receiver<FromTerminal>) {
-        let mut term = signal(SignalKind::terminate()).unwrap();
+    async fn run(&mut self, mut from: Receiver<FromTerminal>, mut term: Signal) {
         let mut ticks = tokio::time::interval(Duration::from_millis(10));
         loop {
             tokio::select! {
@@ -118,7 +118,10 @@ impl Role {
     async fn draw(&mut self) {
         let frames = self.frames;
         self.free().await;
-        self.terminal.draw(|frame| quiet(frame, frames)).unwrap();
+        if let Err(error) = self.terminal.draw(|frame| quiet(frame, frames)) {
+            // word of its loss comes by itself
+            return eprintln!("not drawn: {error}");
+        }
         self.free().await;
         eprintln!("drawn");
     }
@@ -160,7 +163,10 @@ async fn lost(mut from: Receiver<FromTerminal>) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     eprintln!("took {}", ticks() - before);
     while let Ok(more) = from.try_recv() {
-        eprintln!("and {more:?}");
+        // the system wakes up those whose terminal it hangs up
+        if more != FromTerminal::Resized {
+            eprintln!("and {more:?}");
+        }
     }
 }
 
