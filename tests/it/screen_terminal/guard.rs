@@ -101,3 +101,31 @@ fn it_ends_when_it_is_dismissed() {
     assert_eq!(pty.seen(), b"");
     pty.assert_nobody_is_left();
 }
+
+#[test]
+fn it_restores_from_the_background_of_a_session_that_goes_on() {
+    let pty = Pty::open();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["screen_terminal::guard::role_leads_a_session", "--exact", "--ignored", "--nocapture"]);
+    let status = command.stdin(pty.end()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    assert!(pty.is_as_before());
+    eventually("the screen is left", || pty.seen().starts_with(LEAVE));
+}
+
+#[test]
+#[ignore = "a role that another test starts: what a shell is to a killed session"]
+fn role_leads_a_session() {
+    rustix::process::setsid().unwrap();
+    let tty = std::io::stdin();
+    rustix::process::ioctl_tiocsctty(&tty).unwrap();
+    // even writing from the background would stop a process
+    let mut settings = tcgetattr(&tty).unwrap();
+    let before = format!("{settings:?}");
+    let guard = Guard::start(env!("CARGO_BIN_EXE_runbook").as_ref(), tty.as_fd()).unwrap();
+    settings.make_raw();
+    settings.local_modes |= LocalModes::TOSTOP;
+    tcsetattr(&tty, OptionalActions::Now, &settings).unwrap();
+    drop(guard);
+    eventually("the terminal is set as before", || format!("{:?}", tcgetattr(&tty).unwrap()) == before);
+}
