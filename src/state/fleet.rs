@@ -283,7 +283,7 @@ impl Fleet {
         let number = |step: &StepId| self.steps.get(step).copied();
         let (step, cause) = match class {
             Class::Held => {
-                let asks = self.places.get(name).and_then(|place| self.hosts[*place].asks.first());
+                let asks = self.places.get(name).and_then(|place| self.hosts[*place].asks.iter().min_by_key(|step| number(step)));
                 let running = host.running.as_ref().map(|(step, _)| step);
                 let at = running.or(asks);
                 // those that have failed in the same way are decided about together

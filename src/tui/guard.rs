@@ -25,7 +25,7 @@ const READY: Duration = Duration::from_secs(2);
 const ENDING: Duration = Duration::from_secs(1);
 const SAID_READY: u8 = b'r';
 const ALL_IS_WELL: u8 = b'k';
-const KILLED: &str = "runbook was killed; `runbook history` says what is left open\r\n";
+const KILLED: &str = "runbook was killed; `runbook history` says what is left open\n";
 
 /// The guard, as its parent knows it.
 #[derive(Debug)]

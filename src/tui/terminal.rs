@@ -49,7 +49,7 @@ pub enum FromTerminal {
     Input(Input),
     /// The size changed, or the process goes on after it was stopped from outside: [`Terminal::clear`], then draw.
     Resized,
-    /// The terminal is gone, and nothing more will come. It is told once.
+    /// The terminal is gone, and nothing more will be typed. It is told once; a [`FromTerminal::Resized`] may follow.
     Lost,
 }
 
@@ -70,13 +70,16 @@ pub struct Options {
 impl Options {
     /// What the environment says; the guard is this very program.
     pub fn from_env() -> Self {
-        let var = |name: &str| std::env::var(name).unwrap_or_default();
+        Self { guard: std::env::current_exe().ok(), ..Self::told_by(|name| std::env::var(name).unwrap_or_default()) }
+    }
+
+    fn told_by(var: impl Fn(&str) -> String) -> Self {
         let (term, program) = (var("TERM"), var("TERM_PROGRAM"));
         let multiplexed = !var("TMUX").is_empty() || !var("STY").is_empty();
         let known = matches!(program.as_str(), "iTerm.app" | "WezTerm" | "ghostty")
             || matches!(term.as_str(), "xterm-kitty" | "xterm-ghostty" | "foot" | "foot-extra");
         Self {
-            guard: std::env::current_exe().ok(),
+            guard: None,
             ssh: !var("SSH_CONNECTION").is_empty() || !var("SSH_TTY").is_empty(),
             notifies: known && !multiplexed,
             titled: term != "linux",
@@ -146,9 +149,12 @@ impl Terminal {
     }
 
     /// Draws a frame and hands it over. Where the last one is not written yet ([`Terminal::is_free`]) nothing is drawn, and
-    /// where no cell changed nothing is written. It fails once the terminal takes no more bytes.
+    /// where no cell changed nothing is written. It fails once the terminal takes no more bytes, and where the screen is not
+    /// up.
     pub fn draw(&mut self, paint: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        let Some((_, writer)) = self.up.as_ref().and_then(|up| up.threads.as_ref()) else { return Ok(()) };
+        let Some((_, writer)) = self.up.as_ref().and_then(|up| up.threads.as_ref()) else {
+            return Err(io::Error::other("the screen is not up"));
+        };
         writer.check()?;
         if !writer.is_free() {
             return Ok(());
@@ -160,12 +166,17 @@ impl Terminal {
         Ok(())
     }
 
+    /// Whether the screen is up: it is not after [`Terminal::leave`], nor where it could not come back after a program.
+    pub fn is_up(&self) -> bool {
+        self.up.is_some()
+    }
+
     /// Whether the last frame is written: draw only then.
     pub fn is_free(&self) -> bool {
         self.writer().is_none_or(Writer::is_free)
     }
 
-    /// Comes back when a frame was written, for a session that waits to draw the next one.
+    /// Comes back when a frame was written; await it only where [`Terminal::is_free`] says no.
     pub async fn freed(&self) {
         self.freed.notified().await;
     }
@@ -179,7 +190,8 @@ impl Terminal {
     /// the process was stopped from outside.
     pub fn clear(&mut self) -> io::Result<()> {
         if self.up.is_some() && self.stale.swap(false, Ordering::SeqCst) {
-            self.tty.set_raw()?;
+            // one that is gone is told as lost
+            let _ = self.tty.set_raw();
             self.say(AGAIN);
             self.screen.backend_mut().forget();
             self.say_what_is_kept();
@@ -221,11 +233,12 @@ impl Terminal {
     }
 
     /// Leaves the screen, prints `line` (made readable), and stops the process as Ctrl-Z does; when it goes on, the screen
-    /// comes up again. Draw then. How long it was stopped.
+    /// comes up again. Draw then. How long it was stopped. An error says that the screen did not come back.
     pub async fn suspend(&mut self, line: &str) -> io::Result<Duration> {
         let mut goes_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.leave()?;
-        self.tty.write_within(format!("{}\r\n", visible(line)).as_bytes(), ENTERING)?;
+        // a terminal that takes nothing must not keep it from stopping
+        let _ = self.tty.write_within(format!("{}\n", visible(line)).as_bytes(), ENTERING);
         let from = Instant::now();
         kill_process(getpid(), Signal::STOP)?;
         // another thread may be the one that stops first. The first process of a container does not stop at all
@@ -237,12 +250,12 @@ impl Terminal {
 
     /// Leaves the screen, prints `text`, through `$PAGER` where it is set, waits for Enter, and comes back. `text` must be
     /// readable already; line breaks stay. While it waits, a Ctrl-C reaches this process as SIGINT too: it is meant for the
-    /// pager, and only ends the wait.
+    /// pager, and only ends the wait. After an error [`Terminal::is_up`] says whether the screen is back.
     pub async fn plain(&mut self, text: &str) -> io::Result<()> {
         self.leave()?;
-        let shown = programs::show(&self.tty, text).await;
+        let mut shown = programs::show(&self.tty, text).await;
         if shown.is_ok() {
-            self.wait_for_enter().await?;
+            shown = self.wait_for_enter().await;
         }
         self.come_up()?;
         shown
@@ -378,4 +391,31 @@ fn watch_signals(out: mpsc::Sender<FromTerminal>, stale: Arc<AtomicBool>) -> io:
             }
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, Terminal};
+
+    fn told(environment: &[(&str, &str)]) -> (bool, bool, bool) {
+        let find = |name: &str| environment.iter().find(|(its, _)| *its == name).map_or("", |(_, value)| value).to_owned();
+        let options = Options::told_by(find);
+        (options.ssh, options.notifies, options.titled)
+    }
+
+    #[test]
+    fn the_environment_says_what_the_terminal_can_do() {
+        assert_eq!(told(&[("TERM", "xterm-256color")]), (false, false, true));
+        assert_eq!(told(&[("TERM", "xterm-kitty")]), (false, true, true));
+        assert_eq!(told(&[("TERM_PROGRAM", "WezTerm"), ("SSH_TTY", "/dev/pts/1")]), (true, true, true));
+        // a multiplexer does not pass it on
+        assert_eq!(told(&[("TERM", "tmux-256color"), ("TERM_PROGRAM", "WezTerm"), ("TMUX", "/tmp/x")]), (false, false, true));
+        assert_eq!(told(&[("TERM", "linux"), ("SSH_CONNECTION", "a 1 b 2")]), (true, false, false));
+    }
+
+    #[test]
+    fn a_task_of_any_thread_may_own_it() {
+        fn may<T: Send + Sync>() {}
+        may::<Terminal>();
+    }
 }

@@ -24,6 +24,8 @@ mod pm2_cases;
 mod report;
 mod rollout;
 mod screen;
+#[cfg(target_os = "linux")]
+mod screen_terminal;
 mod show;
 mod sim;
 mod ssh;

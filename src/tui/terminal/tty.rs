@@ -15,8 +15,6 @@ use rustix::time::Timespec;
 
 /// How long one wait for a terminal that takes nothing lasts before the writer looks whether it shall go on.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// What is written at once: a terminal that takes a little at a time is noticed.
-const PIECE: usize = 16 * 1024;
 
 /// Standard input and output, opened a second time so that they can be non-blocking without the shell's being so.
 #[derive(Debug)]
@@ -115,7 +113,7 @@ pub(super) fn write(tty: BorrowedFd<'_>, bytes: &[u8], goes_on: impl Fn() -> boo
             }
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match rustix::io::write(tty, &left[..left.len().min(PIECE)]) {
+        match rustix::io::write(tty, left) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => left = &left[count..],
             // there is room, but too little for anything: it is asked again, in a while
