@@ -117,7 +117,8 @@ pub fn outcome(host: &HostState, dry_run: bool) -> HostOutcome {
     }
 }
 
-fn end_state(outcome: HostOutcome) -> Option<EndState> {
+/// What a host adds to the states of its run; none where it says nothing.
+pub(super) fn end_state(outcome: HostOutcome) -> Option<EndState> {
     match outcome {
         // why these two never ended is told by what stopped them
         HostOutcome::Ok | HostOutcome::NotStarted | HostOutcome::Cancelled => None,
