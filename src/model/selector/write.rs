@@ -91,3 +91,115 @@ fn terms(text: &str) -> impl Iterator<Item = &str> {
         c == ',' && !inside
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    use proptest::prelude::{Just, Strategy, any, prop, proptest};
+
+    use crate::model::host::Host;
+    use crate::model::id::HostName;
+    use crate::model::inventory::{Group, Inventory};
+    use crate::model::selector::Selector;
+
+    fn name(text: &str) -> HostName {
+        HostName::parse(text).expect("a name")
+    }
+
+    fn host(name: &HostName) -> Host {
+        Host {
+            name: name.clone(),
+            address: "10.0.0.1".to_owned(),
+            port: 22,
+            user: "deploy".to_owned(),
+            identity: None,
+            known_hosts: Vec::new(),
+            host_key_alias: None,
+            instance_id: None,
+            tags: Vec::new(),
+            groups: Vec::new(),
+            protected: false,
+            vars: BTreeMap::new(),
+        }
+    }
+
+    fn inventory(hosts: &[HostName], groups: &[(&str, Vec<HostName>)]) -> Inventory {
+        let group = |(name, hosts): &(&str, Vec<HostName>)| Group {
+            name: (*name).to_owned(),
+            hosts: hosts.clone(),
+            protected: false,
+            vars: BTreeMap::new(),
+        };
+        Inventory {
+            hosts: hosts.iter().map(host).collect(),
+            groups: groups.iter().map(group).collect(),
+            default_vars: BTreeMap::new(),
+            own_vars: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            target_groups: BTreeMap::new(),
+            path: PathBuf::from("inventory.toml"),
+            sha256: String::new(),
+        }
+    }
+
+    fn machines(prefix: &str, count: usize) -> Vec<HostName> {
+        (1..=count).map(|n| name(&format!("{prefix}-{n:02}"))).collect()
+    }
+
+    #[test]
+    fn the_shortest_name_of_hosts_is_all_a_group_groups_and_names_or_names() {
+        let (web, api, db) = (machines("web", 8), machines("api", 3), machines("db", 2));
+        let front = [web.clone(), api.clone()].concat();
+        let all = [front.clone(), db.clone()].concat();
+        let groups = [("web", web.clone()), ("api", api.clone()), ("none", Vec::new()), ("front", front.clone())];
+        let fleet = inventory(&all, &groups);
+        assert_eq!(fleet.selector_of(&[]), "");
+        assert_eq!(fleet.selector_of(&all), "all");
+        assert_eq!(fleet.selector_of(&web), "@web");
+        assert_eq!(fleet.selector_of(&front), "@front", "one group before two");
+        assert_eq!(fleet.selector_of(&[web.clone(), db.clone()].concat()), "@web,db-[01-02]");
+        assert_eq!(fleet.selector_of(&web[..6]), "web-[01-06]");
+        assert_eq!(fleet.selector_of(&web[2..3]), "web-03");
+        assert_eq!(
+            fleet.selector_of(&[web[0].clone(), name("gone-1")]),
+            "web-01,gone-1",
+            "what is not there is named all the same"
+        );
+    }
+
+    #[test]
+    fn a_selector_that_would_be_too_long_to_be_read_is_cut_into_terms() {
+        let all: Vec<HostName> = (1..=10_000).map(|n| name(&format!("edge-{n:05}"))).collect();
+        let odd: Vec<HostName> = all.iter().step_by(2).cloned().collect();
+        let fleet = inventory(&all, &[]);
+        let text = fleet.selector_of(&odd);
+        let read = Selector::parse(&text).and_then(|selector| fleet.select(&selector));
+        assert_eq!(read, Ok(odd));
+    }
+
+    proptest! {
+        #[test]
+        fn it_names_exactly_these_hosts(
+            (marks, members) in (1_usize..60).prop_flat_map(|count| {
+                let bits = || prop::collection::vec(any::<bool>(), count);
+                (bits(), (bits(), bits(), Just(())))
+            })
+        ) {
+            let all: Vec<HostName> = (0..marks.len()).map(|n| name(&format!("h{}-{}", n % 3, n / 3))).collect();
+            let of = |bits: &[bool]| -> Vec<HostName> {
+                all.iter().zip(bits).filter(|(_, on)| **on).map(|(host, _)| host.clone()).collect()
+            };
+            // one group lies wholly in it, one somewhere
+            let inner: Vec<bool> = marks.iter().zip(&members.0).map(|(a, b)| *a && *b).collect();
+            let fleet = inventory(&all, &[("inner", of(&inner)), ("any", of(&members.1))]);
+            let wanted = of(&marks);
+            if !wanted.is_empty() {
+                let text = fleet.selector_of(&wanted);
+                let read = Selector::parse(&text).and_then(|selector| fleet.select(&selector));
+                assert_eq!(read, Ok(wanted), "{text}");
+            }
+        }
+    }
+}

@@ -116,30 +116,30 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
         Some(name) => format!("{name} › Hosts"),
         None => "Hosts".to_owned(),
     };
-    let Some(inventory) = model.inventory() else {
+    if model.inventory().is_none() {
         let keys = vec![(Action::Open, "diagnostics"), (Action::Reload, "read again"), (Action::Back, "back")];
         return Frame { place, keys, ..Frame::default() };
-    };
+    }
     let what = "selected";
     let badge = Badge { protected: state.chosen.protected, hosts: state.marks.count(), what };
     let keys = vec![
         (Action::Open, "preview"),
         (Action::Mark, "mark"),
-        (Action::MarkAll, "all shown"),
+        (Action::MarkAll, "all"),
+        (Action::Search, "filter"),
         (Action::Range, "range"),
         (Action::Reload, "probe"),
         (Action::Exclude, "drop"),
-        (Action::Search, "filter"),
         (Action::Invert, "invert"),
         (Action::Undo, "undo mark"),
         (Action::Left, "fold"),
         (Action::CopyCommand, "copy command"),
         (Action::Back, "back"),
     ];
-    Frame { place, badge, hint: hint(model, ui, inventory), keys }
+    Frame { place, badge, hint: hint(model, ui), keys }
 }
 
-fn hint(model: &Model, ui: &Ui, inventory: &Inventory) -> String {
+fn hint(model: &Model, ui: &Ui) -> String {
     let state = &ui.hosts;
     let from = match &state.range {
         Some(Item::Host(name)) => Some(name.to_string()),
@@ -150,7 +150,7 @@ fn hint(model: &Model, ui: &Ui, inventory: &Inventory) -> String {
     match (from, ui.size.0 < MEDIUM) {
         (Some(from), _) => format!("{} again marks from {from} to the cursor.", ui.keys.key(Action::Range)),
         (None, true) if state.filter.is_on() || state.filter.trouble.is_some() => format!("filter: {filter}"),
-        (None, _) if inventory.hosts.is_empty() => "The inventory has no hosts.".to_owned(),
+        (None, true) => panes::brief(model, ui),
         (None, _) if model.sim => "The hosts are simulated: none is probed, none is contacted.".to_owned(),
         (None, _) if ui.size.0 < WIDE => {
             format!("{} asks the SSH servers of the hosts shown for their banner; never a login.", ui.keys.key(Action::Reload))
@@ -183,9 +183,10 @@ pub fn now(ui: &Ui, model: &Model) -> String {
         format!("{idle} {counter} by the filter"),
         format!("{idle} {counter} by filter"),
         format!("{idle} {counter}."),
+        format!("{counter}. Nothing runs."),
     ];
     let fits = forms.into_iter().find(|form| form.chars().count() <= room);
-    fits.unwrap_or_else(|| format!("{counter}. {idle}"))
+    fits.unwrap_or_else(|| format!("{counter}. Idle."))
 }
 
 /// What was typed after `/`.
@@ -277,4 +278,6 @@ pub fn settle(ui: &mut Ui, model: &Model) {
     }
     let State { cursor, index, .. } = &mut ui.hosts;
     cursor.follow(index.rows.len(), height, |item| index.row_of(item), |row| index.item(row));
+    // a host that is folded away or hidden leaves the cursor on its group
+    cursor.at = index.item(cursor.row);
 }

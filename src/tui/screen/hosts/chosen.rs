@@ -35,6 +35,8 @@ pub(super) struct Chosen {
     pub(super) warnings: Vec<(HostName, Warning)>,
     /// How many more of them there are.
     pub(super) more: usize,
+    /// Those with a changed key, folded, and those that do not answer, as far as a screen can show them.
+    pub(super) bad: [String; 2],
 }
 
 /// Why a selected host needs a look.
@@ -51,6 +53,7 @@ impl Chosen {
         let mut chosen = Self::default();
         let mut tags: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         let mut names = Vec::with_capacity(marks.count());
+        let mut bad = [Vec::new(), Vec::new()];
         for at in marks.iter() {
             let Some(host) = inventory.hosts.get(at) else { continue };
             names.push(host.name.clone());
@@ -63,6 +66,7 @@ impl Chosen {
             let reach = model.reach.get(&host.name);
             chosen.answers.add(reach);
             if let Some(Reach::Down { class, why, .. }) = reach {
+                bad[usize::from(!is_key(class))].push(host.name.clone());
                 let warning = if is_key(class) { Warning::Key(why.clone()) } else { Warning::Down(why.clone()) };
                 if chosen.warnings.len() < WARNINGS {
                     chosen.warnings.push((host.name.clone(), warning));
@@ -75,7 +79,8 @@ impl Chosen {
         tags.sort_by_key(|(_, (order, _))| *order);
         chosen.tags = tags.into_iter().map(|(tag, (_, n))| (tag.to_owned(), n)).collect();
         chosen.selector = inventory.selector_of(&names);
-        chosen.folded = fold(&names).chars().take(SHOWN).collect();
+        chosen.folded = short(&fold(&names));
+        chosen.bad = bad.map(|names| short(&fold(&names)));
         let groups = index.sections.iter().filter(|section| section.marked > 0);
         chosen.shares = groups.map(|section| (section.title().to_owned(), section.marked, section.members.len())).collect();
         chosen
@@ -83,8 +88,12 @@ impl Chosen {
 
     /// The selector, as far as a screen can show it.
     pub(super) fn short(&self) -> String {
-        self.selector.chars().take(SHOWN).collect()
+        short(&self.selector)
     }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 /// `all of group web`, `75% of group web`: never more and never less than it is.

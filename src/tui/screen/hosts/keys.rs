@@ -11,8 +11,15 @@ use crate::tui::ui::{Screen, Shown, Ui};
 
 /// What its keys do.
 pub fn update(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
+    let seen = ui.hosts.cursor.at.clone();
     settle(ui, model);
     let Some(inventory) = model.inventory() else { return without_hosts(ui, model, action) };
+    // a key that was meant for one host never hits the one that has just come in its place
+    let of_row = matches!(action, Action::Mark | Action::Exclude | Action::Range | Action::Copy);
+    if of_row && seen.is_some() && ui.hosts.cursor.at != seen {
+        ui.say(model, "The list has just changed: nothing was done. Look again.");
+        return Vec::new();
+    }
     match action {
         Action::Open => return open(ui, model),
         Action::Reload => return probe(ui, model),

@@ -169,7 +169,7 @@ fn group(cells: Cells, model: &Model, state: &State, columns: &Columns, section:
     }
     let protected = if section.protected { "PROTECTED" } else { "" };
     let cells = cells.cell(Tone::Strong, mark, NAMES - BOXES).cell(Tone::Strong, &name, columns.host - 1).put(Tone::Plain, " ");
-    let cells = cells.cell(tone, &reach, columns.reach);
+    let cells = cells.cell(tone, &reach, columns.reach - 1).put(Tone::Plain, " ");
     if columns.narrow && protected.is_empty() {
         return cells.cell(Tone::Dim, &notes.join(", "), columns.last);
     }
@@ -187,7 +187,9 @@ pub(super) fn answers(model: &Model, answers: Answers, all: usize) -> (Tone, Str
         return (Tone::Dim, text);
     }
     let mut parts = Vec::new();
-    for (n, word) in [(keys, "KEY CHANGED"), (up, "up"), (down, "down")] {
+    // what may be cut off at the end is what matters least
+    let order = if keys > 0 { [(keys, "KEY!"), (down, "down"), (up, "up")] } else { [(keys, ""), (up, "up"), (down, "down")] };
+    for (n, word) in order {
         if n > 0 {
             parts.push(format!("{n} {word}"));
         }

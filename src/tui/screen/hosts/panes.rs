@@ -18,7 +18,7 @@ use crate::tui::view::cells::{Cells, cut, rule};
 const GRAMMAR: [(&str, &str); 6] = [
     ("web-[01-06]  web-*", "name, set, glob"),
     ("@web  tag:az-a", "group, tag"),
-    ("up  down", "as last probed"),
+    ("up  down", "as last probed; only here"),
     ("failed:7f3a9c", "from the record, after Enter"),
     ("pick:5  pick:10%", "some, always the same"),
     ("a & b  a | b  !a  ( )", "both, either, not"),
@@ -119,23 +119,46 @@ fn drop_key(ui: &Ui) -> String {
     ui.keys.key(Action::Exclude)
 }
 
-fn warning(ui: &Ui, host: &str, warning: &Warning) -> (Tone, String) {
+/// What is wrong with a host, with the reason where there is room for it.
+fn warning(ui: &Ui, host: &str, warning: &Warning, columns: usize) -> (Tone, String) {
     let x = drop_key(ui);
-    match warning {
+    let (tone, what, why, then) = match warning {
         Warning::Down(why) => {
-            let text = format!("! {host} does not answer ({why}). It is tried again at its turn, or {x} removes it here.");
-            (Tone::Far, text)
+            (Tone::Far, "does not answer", why, format!("It is tried again at its turn, or {x} removes it here."))
         }
-        Warning::Key(why) => {
-            (Tone::Worst, format!("! {host}: THE HOST KEY IS NOT THE RECORDED ONE ({why}). {x} removes it here."))
-        }
-    }
+        Warning::Key(why) => (Tone::Worst, "HAS ANOTHER HOST KEY THAN THE RECORDED ONE", why, format!("{x} removes it here.")),
+    };
+    let long = format!("! {host} {what} ({why}). {then}");
+    let text = if width(&visible(&long)) <= columns { long } else { format!("! {host} {what}. {then}") };
+    (tone, text)
 }
 
-fn warnings(ui: &Ui) -> Vec<(Tone, String)> {
-    let chosen = &ui.hosts.chosen;
-    let all = chosen.warnings.iter().map(|(host, is)| warning(ui, host.as_str(), is));
-    all.collect()
+fn warnings(ui: &Ui, columns: usize) -> Vec<(Tone, String)> {
+    let all = ui.hosts.chosen.warnings.iter();
+    all.map(|(host, is)| warning(ui, host.as_str(), is, columns)).collect()
+}
+
+/// All that is wrong in one line: `! other host key: web-02; no answer: web-[05,07]. X removes a host here.`
+fn all_warnings(ui: &Ui) -> (Tone, String) {
+    let [keys, down] = &ui.hosts.chosen.bad;
+    let mut parts = Vec::new();
+    for (names, what) in [(keys, "HOST KEY CHANGED"), (down, "no answer")] {
+        if !names.is_empty() {
+            parts.push(format!("{what}: {names}"));
+        }
+    }
+    let tone = if keys.is_empty() { Tone::Far } else { Tone::Worst };
+    (tone, format!("! {}. {} removes a host here.", parts.join("; "), drop_key(ui)))
+}
+
+/// The selection in one short line, for a screen with no room for more.
+pub(super) fn brief(model: &Model, ui: &Ui) -> String {
+    let (chosen, count) = (&ui.hosts.chosen, ui.hosts.marks.count());
+    match count {
+        0 => nothing(ui),
+        _ if chosen.warnings.is_empty() => format!("{}: {}", cut(ui.theme, &chosen.folded, 30), reach(model, chosen, count)),
+        _ => all_warnings(ui).1,
+    }
 }
 
 /// The lines of the selection below the list, with a rule above them.
@@ -151,24 +174,17 @@ pub(super) fn below(model: &Model, ui: &Ui, columns: usize, height: usize) -> Ve
     }
     lines.push(summary(model, ui, columns));
     let room = height.saturating_sub(4);
-    let warnings = warnings(ui);
-    let all = warnings.len() + chosen.more;
-    let fits = if all > room { room.saturating_sub(1) } else { room };
-    lines.extend(warnings.into_iter().take(fits).map(|(tone, text)| Cells::of(theme, tone, &format!(" {text}"))));
-    if all > room {
-        lines.push(Cells::of(theme, Tone::Far, &more_warnings(all - fits, fits)));
+    let mut warnings = warnings(ui, columns.saturating_sub(1));
+    if warnings.len() + chosen.more > room {
+        warnings = vec![all_warnings(ui)];
     }
+    lines.extend(warnings.into_iter().map(|(tone, text)| Cells::of(theme, tone, &format!(" {text}"))));
     while lines.len() < height.saturating_sub(2) {
         lines.push(Cells::new(theme));
     }
     lines.push(Cells::of(theme, Tone::Plain, &format!(" {}", command(ui, model, &chosen.short()))));
     lines.push(filter);
     lines
-}
-
-fn more_warnings(n: usize, before: usize) -> String {
-    let what = if before > 0 { "more selected" } else { "selected" };
-    format!(" ! {} {} not answer as they should.", words::count(n, &format!("{what} host")), if n == 1 { "does" } else { "do" })
 }
 
 /// `web-[01-06]   6 hosts   all PROTECTED   75% of group web   5 up, 1 DOWN`; what matters most keeps its room.
@@ -206,7 +222,7 @@ pub(super) fn right(model: &Model, ui: &Ui, columns: usize, height: usize) -> Ve
     lines.extend([bar(Cells::new(theme)), titled(theme, theme.tee(), "the same on the command line", columns)]);
     lines.extend(command.iter().cloned().map(bar));
     if height >= 1 + needs + 2 + command.len() + 2 + grammar.len() {
-        lines.extend([bar(Cells::new(theme)), titled(theme, theme.tee(), "filter grammar, same as --hosts", columns)]);
+        lines.extend([bar(Cells::new(theme)), titled(theme, theme.tee(), "filter grammar, as --hosts", columns)]);
         lines.extend(grammar.map(bar));
     }
     while lines.len() < height {
@@ -267,17 +283,13 @@ fn selection(model: &Model, ui: &Ui, columns: usize) -> Vec<Cells> {
         let tags: Vec<String> = chosen.tags.iter().take(12).map(|(tag, n)| format!("{tag} {n}")).collect();
         lines.push(named("tags").put(Tone::Plain, &tags.join("  ")));
     }
-    let all = warnings(ui);
-    if !all.is_empty() {
-        lines.push(Cells::new(theme));
+    let mut warnings = warnings(ui, columns * 3);
+    if warnings.len() + chosen.more > 3 {
+        warnings = vec![all_warnings(ui)];
     }
-    let shown = all.len().min(3);
-    for (tone, text) in all.into_iter().take(3) {
-        lines.extend(wrapped(theme, tone, &text, columns, 3));
-    }
-    let rest = chosen.warnings.len() + chosen.more - shown;
-    if rest > 0 {
-        lines.push(Cells::of(theme, Tone::Far, more_warnings(rest, shown).trim_start()));
+    lines.extend((!warnings.is_empty()).then(|| Cells::new(theme)));
+    for (tone, text) in warnings {
+        lines.extend(wrapped(theme, tone, &text, columns, 4));
     }
     lines
 }
