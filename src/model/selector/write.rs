@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::hostset::fold;
 use crate::model::id::HostName;
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Group, Inventory};
 use crate::model::selector::Selector;
 
 /// The longest term that is written; what is read may be a little longer.
@@ -40,29 +40,32 @@ impl Inventory {
         }
     }
 
-    /// The groups that lie wholly in it, the largest first, and the names of the rest; none where no group does.
+    /// The groups that lie wholly in it, the largest taken first, and the names of the rest; none where no group does.
     fn in_groups(&self, hosts: &[HostName], wanted: &BTreeSet<&HostName>) -> Option<String> {
-        let mut whole: Vec<_> = self
+        let mut whole: Vec<(usize, &Group)> = self
             .groups
             .iter()
-            .filter(|group| !group.hosts.is_empty() && group.hosts.len() <= wanted.len())
-            .filter(|group| group.hosts.iter().all(|host| wanted.contains(host)))
+            .enumerate()
+            .filter(|(_, group)| !group.hosts.is_empty() && group.hosts.len() <= wanted.len())
+            .filter(|(_, group)| group.hosts.iter().all(|host| wanted.contains(host)))
             .collect();
-        whole.sort_by_key(|group| std::cmp::Reverse(group.hosts.len()));
+        whole.sort_by_key(|(_, group)| std::cmp::Reverse(group.hosts.len()));
         let mut left = wanted.clone();
-        let mut terms = Vec::new();
-        for group in whole {
+        let mut taken = Vec::new();
+        for (at, group) in whole {
             let new = group.hosts.iter().filter(|host| left.contains(host)).count();
             if new > 1 || new == left.len() && new > 0 {
                 group.hosts.iter().for_each(|host| {
                     left.remove(host);
                 });
-                terms.push(format!("@{}", group.name));
+                taken.push((at, group));
             }
         }
-        if terms.is_empty() {
+        if taken.is_empty() {
             return None;
         }
+        taken.sort_by_key(|(at, _)| *at);
+        let mut terms: Vec<String> = taken.iter().map(|(_, group)| format!("@{}", group.name)).collect();
         let rest: Vec<HostName> = hosts.iter().filter(|host| left.contains(host)).cloned().collect();
         terms.extend((!rest.is_empty()).then(|| names(&rest)));
         Some(terms.join(","))
@@ -75,8 +78,9 @@ fn names(hosts: &[HostName]) -> String {
     if hosts.len() <= 1 || hosts.len() <= MOST && terms(&text).all(|term| term.len() <= LONGEST) {
         return text;
     }
-    let (first, second) = hosts.split_at(hosts.len() / 2);
-    format!("{},{}", names(first), names(second))
+    // pieces about as long as a term may be; one that is longer all the same is cut again
+    let piece = (hosts.len() * LONGEST / text.len().max(1) / 2).clamp(1, hosts.len().div_ceil(2).min(MOST));
+    hosts.chunks(piece).map(names).collect::<Vec<_>>().join(",")
 }
 
 /// The terms between the commas that are not within brackets.

@@ -59,7 +59,8 @@ impl State {
         self.index.lay_out(&self.filter, folds);
         self.index.count_marks(&self.marks);
         self.index.count_answers(model);
-        self.chosen = Chosen::new(model, inventory, &self.index, &self.marks, &self.filter);
+        let chosen = std::mem::take(&mut self.chosen);
+        self.chosen = chosen.renewed(model, inventory, &self.index, &self.marks, &self.filter);
         self.reached = model.reach.changes();
     }
 
@@ -71,6 +72,7 @@ impl State {
         let kept: Vec<usize> = self.marks.iter().filter_map(names).collect();
         let gone = self.marks.count() - kept.len();
         self.marks = Marks::new(inventory.hosts.len(), kept);
+        self.chosen = Chosen::default();
         let text = self.filter.text.clone();
         if !self.filter.is_on() {
             return (gone, None);
@@ -122,7 +124,7 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
     }
     let what = "selected";
     let badge = Badge { protected: state.chosen.protected, hosts: state.marks.count(), what };
-    let keys = vec![
+    let mut keys = vec![
         (Action::Open, "preview"),
         (Action::Mark, "mark"),
         (Action::MarkAll, "all"),
@@ -136,6 +138,7 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
         (Action::CopyCommand, "copy command"),
         (Action::Back, "back"),
     ];
+    keys.retain(|(action, _)| *action != Action::Reload || !model.sim);
     Frame { place, badge, hint: hint(model, ui), keys }
 }
 
@@ -208,10 +211,8 @@ pub fn search(ui: &mut Ui, model: &Model, text: &str, done: bool) -> Vec<Effect>
         Read::Record => state.filter.trouble = Some("Enter asks the record which hosts these are".to_owned()),
         Read::Wrong(why) => state.filter.trouble = Some(why),
     }
-    if done {
-        if let Some(trouble) = state.filter.trouble.clone() {
-            ui.say(model, format!("filter: {trouble}"));
-        }
+    if let Some(trouble) = state.filter.trouble.clone().filter(|_| done) {
+        ui.say(model, format!("filter: {trouble}"));
     }
     let state = &mut ui.hosts;
     state.folds_filtered.clear();

@@ -179,7 +179,7 @@ fn all_invert_range_and_undo() {
     desk.keys("a");
     assert!(desk.page().contains("selected already"));
     desk.keys("/@web | @api<Enter>i");
-    assert_eq!(selected(&desk), "@edge,@worker");
+    assert_eq!(selected(&desk), "@worker,@edge");
     desk.keys("uu");
     assert_eq!(selected(&desk), "");
     desk.keys("u");
@@ -199,7 +199,7 @@ fn all_invert_range_and_undo() {
 fn a_range_over_a_folded_group_takes_its_hosts() {
     let mut desk = desk();
     desk.keys("-gvjv");
-    assert_eq!(selected(&desk), "@api,@web");
+    assert_eq!(selected(&desk), "@web,@api");
 }
 
 #[test]
@@ -239,6 +239,9 @@ fn a_filter_that_cannot_be_read_says_where_and_why_and_keeps_what_was_shown() {
     assert!(desk.page().contains("filter: column 2: expected a host"), "{}", desk.page());
     desk.keys("/<Esc>");
     assert!(desk.page().contains("api-01"));
+    let mut unknown = bare(fleet());
+    unknown.keys("/@web & up<Enter>");
+    assert!(unknown.page().contains("column 8: no host is known to be up"), "{}", unknown.page());
 }
 
 #[test]
@@ -359,6 +362,17 @@ fn a_probe_keeps_to_the_filter() {
     let mut desk = bare(fleet());
     desk.keys("/@api<Enter>r");
     assert_eq!(probed(&mut desk).len(), 12);
+}
+
+#[test]
+fn several_hosts_that_do_not_answer_are_named_in_one_line() {
+    let mut desk = six();
+    down(&mut desk.model, "web-02", "refused", "connection refused");
+    down(&mut desk.model, "web-08", "refused", "connection refused");
+    assert!(desk.page().contains("! no answer: web-[02,05]. X removes a host here."), "only selected ones: {}", desk.page());
+    desk.model.sim = true;
+    desk.keys("jX");
+    assert!(!desk.page().contains("no answer"), "nobody asked a simulated host");
 }
 
 #[test]

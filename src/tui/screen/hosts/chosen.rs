@@ -18,6 +18,8 @@ const SHOWN: usize = 600;
 /// The selection in numbers and words.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
+    /// At which change of the selection its names were folded.
+    named: Option<u64>,
     /// How many are in a protected group.
     pub(super) protected: usize,
     /// How many the filter hides.
@@ -49,8 +51,10 @@ pub(super) enum Warning {
 }
 
 impl Chosen {
-    pub(super) fn new(model: &Model, inventory: &Inventory, index: &Index, marks: &Marks, filter: &Filter) -> Self {
-        let mut chosen = Self::default();
+    /// Everything but the names anew; these cost most and are kept until the selection changes.
+    pub(super) fn renewed(self, model: &Model, inventory: &Inventory, index: &Index, marks: &Marks, filter: &Filter) -> Self {
+        let Self { named, selector, folded, .. } = self;
+        let mut chosen = Self { named, selector, folded, ..Self::default() };
         let mut tags: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         let mut names = Vec::with_capacity(marks.count());
         let mut bad = [Vec::new(), Vec::new()];
@@ -63,7 +67,7 @@ impl Chosen {
                 let order = tags.len();
                 tags.entry(tag).or_insert((order, 0)).1 += 1;
             }
-            let reach = model.reach.get(&host.name);
+            let reach = model.reach.get(&host.name).filter(|_| !model.sim);
             chosen.answers.add(reach);
             if let Some(Reach::Down { class, why, .. }) = reach {
                 bad[usize::from(!is_key(class))].push(host.name.clone());
@@ -78,8 +82,11 @@ impl Chosen {
         let mut tags: Vec<_> = tags.into_iter().collect();
         tags.sort_by_key(|(_, (order, _))| *order);
         chosen.tags = tags.into_iter().map(|(tag, (_, n))| (tag.to_owned(), n)).collect();
-        chosen.selector = inventory.selector_of(&names);
-        chosen.folded = short(&fold(&names));
+        if chosen.named != Some(marks.changes()) {
+            chosen.named = Some(marks.changes());
+            chosen.selector = inventory.selector_of(&names);
+            chosen.folded = short(&fold(&names));
+        }
         chosen.bad = bad.map(|names| short(&fold(&names)));
         let groups = index.sections.iter().filter(|section| section.marked > 0);
         chosen.shares = groups.map(|section| (section.title().to_owned(), section.marked, section.members.len())).collect();

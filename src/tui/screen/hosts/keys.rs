@@ -159,7 +159,7 @@ fn mark(state: &mut State, action: Action) -> Option<String> {
             let hosts = shown(state);
             match state.marks.set(hosts, true) {
                 0 => "All hosts that are shown are selected already.".to_owned(),
-                n => format!("{} more selected.", words::count(n, "host")),
+                n => format!("{} selected.", words::count(n, "more host")),
             }
         }
         Action::Invert => {
@@ -208,7 +208,7 @@ fn range(state: &mut State) -> String {
         }
     }
     let n = state.marks.set(hosts, true);
-    format!("{} more selected.", words::count(n, "host"))
+    format!("{} selected.", words::count(n, "more host"))
 }
 
 /// Folds and unfolds; none where the key is not about that.

@@ -11,6 +11,7 @@ pub(super) struct Marks {
     on: Vec<bool>,
     count: usize,
     undo: VecDeque<Vec<usize>>,
+    changes: u64,
 }
 
 impl Marks {
@@ -28,6 +29,11 @@ impl Marks {
 
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    /// How many times it has changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The selected hosts in the order of the inventory.
@@ -65,6 +71,7 @@ impl Marks {
     }
 
     fn turn(&mut self, hosts: &[usize]) {
+        self.changes += 1;
         for host in hosts {
             let Some(on) = self.on.get_mut(*host) else { continue };
             *on = !*on;

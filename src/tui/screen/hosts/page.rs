@@ -71,7 +71,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui) {
     let place = Place::new(area, ui);
     let state = &ui.hosts;
     let list = Rect { width: place.columns, height: place.above + place.list, ..area };
-    let columns = Columns::new(usize::from(place.columns), state.index.longest);
+    let columns = Columns::new(usize::from(place.columns) - usize::from(place.wide), state.index.longest);
     let mut lines = Vec::new();
     if place.wide {
         let title = format!("hosts ({}), filter: {}", state.index.names.len(), panes::filter_words(state));

@@ -200,8 +200,10 @@ fn summary(model: &Model, ui: &Ui, columns: usize) -> Cells {
         0 | 1 => first,
         n => format!("{first} and {} more", n - 1),
     };
-    let fixed = [&hosts, &protected, &first, &reach].iter().map(|text| width(text) + 3).sum::<usize>();
-    let names = cut(theme, &chosen.folded, columns.saturating_sub(fixed + 1).max(12));
+    let wide = |first: &str| [&hosts, &protected, &reach].iter().map(|text| width(text) + 3).sum::<usize>() + width(first) + 4;
+    // the names need their room more than the share
+    let first = if width(&chosen.folded).min(30) + wide(&first) > columns { String::new() } else { first };
+    let names = cut(theme, &chosen.folded, columns.saturating_sub(wide(&first)).max(12));
     let cells = Cells::new(theme).put(Tone::Strong, &format!(" {names}")).put(Tone::Plain, &format!("   {hosts}   "));
     cells.put(tone, &protected).put(Tone::Plain, &format!("   {reach}   {first}"))
 }
