@@ -60,6 +60,16 @@ impl Inventory {
         Ok(chosen.into_iter().filter_map(|index| self.hosts.get(index)).map(|host| host.name.clone()).collect())
     }
 
+    /// The places in [`Inventory::hosts`] of the hosts that a selector without run atoms names, where it may also use words
+    /// for what hosts are now, such as `up`.
+    pub fn select_now(&self, selector: &Selector, states: &[(&str, Vec<usize>)]) -> Result<Vec<usize>, SelectorError> {
+        let mut fleet = self.fleet();
+        for (word, hosts) in states {
+            fleet.state(word, hosts.clone());
+        }
+        selector.select(&fleet)
+    }
+
     /// Where a variable of a host comes from, in words.
     pub fn var_source(&self, host: &Host, name: &str) -> String {
         if self.own_vars.get(&host.name).is_some_and(|own| own.contains(name)) {

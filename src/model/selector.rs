@@ -11,6 +11,7 @@ mod read;
 mod set;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,6 +163,8 @@ pub struct Fleet<'a> {
     index: BTreeMap<&'a str, usize>,
     /// Every group with the indexes of its hosts.
     groups: BTreeMap<&'a str, Vec<usize>>,
+    /// Words that stand for hosts as they are now, such as `up`; a host of that name comes first.
+    states: BTreeMap<&'a str, Vec<usize>>,
     /// What runs became; none where selectors cannot ask for it.
     recorded: Option<&'a Recorded>,
     /// Whether near names are left out of errors: to look for them costs more than all the rest.
@@ -180,6 +183,11 @@ impl<'a> Fleet<'a> {
     /// Adds a group with the indexes of its hosts.
     pub fn group(&mut self, name: &'a str, hosts: Vec<usize>) {
         self.groups.insert(name, hosts);
+    }
+
+    /// Adds a word for what hosts are now, such as `up`, with their indexes; a host of that name comes first.
+    pub fn state(&mut self, word: &'a str, hosts: Vec<usize>) {
+        self.states.insert(word, hosts);
     }
 
     /// Says what runs became.

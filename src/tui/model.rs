@@ -1,6 +1,7 @@
 //! What the screens show: runbooks, hosts, recorded runs, the live run. Owned by the session; screens only read it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub struct Model {
     /// As last read.
     pub shelf: Shelf,
     /// Whether each host answers, as far as it was asked.
-    pub reach: BTreeMap<HostName, Reach>,
+    pub reach: Reached,
     /// The run of this session: previewing, running or ended.
     pub live: Option<Watched>,
     /// A recorded run that was opened, with its timeline. The live run is opened too when its timeline is looked at.
@@ -197,6 +198,34 @@ pub enum Reach {
     },
 }
 
+/// Whether each host answers, and how often that has changed: what is counted from it is counted again only then.
+#[derive(Debug, Clone, Default)]
+pub struct Reached {
+    hosts: BTreeMap<HostName, Reach>,
+    changes: u64,
+}
+
+impl Reached {
+    /// Takes in what is known of a host now.
+    pub fn insert(&mut self, host: HostName, reach: Reach) -> Option<Reach> {
+        self.changes += 1;
+        self.hosts.insert(host, reach)
+    }
+
+    /// How many times something was taken in.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+}
+
+impl Deref for Reached {
+    type Target = BTreeMap<HostName, Reach>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.hosts
+    }
+}
+
 /// A run with everything that screens need of it.
 #[derive(Debug, Default)]
 pub struct Watched {
@@ -295,7 +324,7 @@ impl Model {
     pub fn new(operator: &str, sim: bool, now: Timestamp) -> Self {
         Self {
             shelf: Shelf::default(),
-            reach: BTreeMap::new(),
+            reach: Reached::default(),
             live: None,
             opened: None,
             compared: None,
@@ -345,16 +374,11 @@ impl Model {
         self.live.as_ref()?.run.run.as_ref()
     }
 
-    /// The shortest selector of these hosts, which are in the order of the inventory: `all`, `@group`, or their names.
+    /// A short selector of exactly these hosts, which are in the order of the inventory: `all`, `@group`, groups and names.
     pub fn selector_of(&self, hosts: &[HostName]) -> String {
-        let Some(inventory) = self.inventory() else { return hostset::fold(hosts) };
-        if hosts.len() == inventory.hosts.len() {
-            return "all".to_owned();
+        match self.inventory() {
+            Some(inventory) => inventory.selector_of(hosts),
+            None => hostset::fold(hosts),
         }
-        let whole = inventory
-            .groups
-            .iter()
-            .find(|group| group.hosts.len() == hosts.len() && group.hosts.iter().all(|host| hosts.contains(host)));
-        whole.map_or_else(|| hostset::fold(hosts), |group| format!("@{}", group.name))
     }
 }

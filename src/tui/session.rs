@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -16,12 +17,12 @@ use crate::tui::attention::{Attention, Call};
 use crate::tui::draw::draw;
 use crate::tui::input::Input;
 use crate::tui::interrupts::{Interrupts, Press};
-use crate::tui::model::{Model, Reply, Watched};
+use crate::tui::model::{Model, Reach, Reply, Watched};
 use crate::tui::pace::Pace;
 use crate::tui::screen::{self, message};
 use crate::tui::terminal::{FromTerminal, Terminal};
 use crate::tui::ui::{Panel, Screen, Shown, Ui};
-use crate::tui::update::update;
+use crate::tui::update::{opened, update};
 use crate::tui::view::now;
 
 /// The most events that are folded before the keyboard is looked at again.
@@ -83,6 +84,8 @@ struct Session<D> {
     suspending: bool,
     /// The session is to be left when the run has ended.
     leaving: bool,
+    /// The pager or the editor was left: a Ctrl-C that was meant for it is none of ours.
+    came_back: bool,
     /// The terminal is gone.
     lost: bool,
     end: Option<End>,
@@ -100,6 +103,7 @@ pub async fn run<D: Desk>(mut parts: Parts<D>) -> io::Result<End> {
         next: None,
         suspending: false,
         leaving: false,
+        came_back: false,
         lost: false,
         end: None,
     };
@@ -122,6 +126,9 @@ impl<D: Desk> Session<D> {
         loop {
             if let Some(end) = self.end.take() {
                 return Ok(end);
+            }
+            if std::mem::take(&mut self.came_back) {
+                while interrupted.recv().now_or_never().flatten().is_some() {}
             }
             self.frame()?;
             let wait = self.next_frame();
@@ -254,7 +261,14 @@ impl<D: Desk> Session<D> {
         let Parts { model, ui, .. } = &mut self.parts;
         self.pace.soon();
         match reply {
-            Reply::Shelf(shelf) => model.shelf = *shelf,
+            Reply::Shelf(shelf) => {
+                let first = model.shelf.read.is_none();
+                model.shelf = *shelf;
+                if first {
+                    screen::settle(ui, model);
+                    return self.follow(opened(&self.parts.ui, &self.parts.model)).await;
+                }
+            }
             Reply::Reach(host, reach) => drop(model.reach.insert(host, reach)),
             Reply::Selected { text, hosts } => screen::hosts::selected(ui, model, &text, hosts),
             Reply::Said(text) => ui.say(model, text),
@@ -270,6 +284,7 @@ impl<D: Desk> Session<D> {
             }
             Reply::NotStarted(lines) => {
                 ui.go(Screen::Hosts);
+                screen::settle(ui, model);
                 let title = "The run was not begun".to_owned();
                 ui.open(model, Panel::Message(message::State { title, lines, top: 0 }));
             }
@@ -333,7 +348,12 @@ impl<D: Desk> Session<D> {
                 Effect::Control(order) => self.parts.desk.order(order),
                 // a preview that was declined ends first
                 Effect::Ask(Request::Start(order)) if self.parts.model.is_live() => self.next = Some(order),
-                Effect::Ask(request) => self.parts.desk.ask(request),
+                Effect::Ask(request) => {
+                    if let Request::Probe(hosts) = &request {
+                        hosts.iter().for_each(|host| drop(self.parts.model.reach.insert(host.clone(), Reach::Asked)));
+                    }
+                    self.parts.desk.ask(request);
+                }
                 Effect::Copy { text, what } => {
                     let said = self.parts.terminal.copy(&text, &self.parts.state_dir).await;
                     self.parts.ui.say(&self.parts.model, format!("{what}: {said}"));
@@ -382,7 +402,10 @@ impl<D: Desk> Session<D> {
             self.parts.desk.order(Control::Pause { by: self.parts.model.operator.clone() });
         }
         let said = if live { "the run is paused; fg comes back, P goes on" } else { "fg comes back" };
-        self.parts.terminal.suspend(&format!("runbook: {said}")).await?;
+        let stopped = self.parts.terminal.suspend(&format!("runbook: {said}")).await;
+        if stopped.is_err() || !self.parts.terminal.is_up() {
+            self.lose();
+        }
         self.pace.at_once();
         Ok(())
     }
@@ -413,6 +436,10 @@ impl<D: Desk> Session<D> {
             }
         };
         self.pace.at_once();
+        self.came_back = true;
+        if !self.parts.terminal.is_up() {
+            self.lose();
+        }
         for reply in later {
             Box::pin(self.answered(reply)).await?;
         }

@@ -7,7 +7,7 @@ use crate::tui::action::{Action, Effect, Request};
 use crate::tui::input::{Input, Key};
 use crate::tui::keymap::{Binding, binding};
 use crate::tui::model::Model;
-use crate::tui::screen::{self, help, open, quit};
+use crate::tui::screen::{self, help, hosts, open, quit};
 use crate::tui::ui::{Panel, Purpose, Screen, Shown, Times, Typing, Ui};
 use crate::tui::{command, steer};
 
@@ -148,6 +148,9 @@ fn go(ui: &mut Ui, model: &Model, n: u8) -> Vec<Effect> {
 
 /// What is to be read when a screen comes up.
 pub fn opened(ui: &Ui, model: &Model) -> Vec<Effect> {
+    if ui.screen == Screen::Hosts {
+        return hosts::opened(ui, model);
+    }
     let run = match (&ui.screen, &ui.shown) {
         (Screen::Timeline, Shown::Live) => model.live_run().cloned(),
         _ => None,

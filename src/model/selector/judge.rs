@@ -62,6 +62,12 @@ impl Judge<'_> {
     fn atom(&self, atom: &Atom, at: &Range<usize>) -> Chosen {
         match atom {
             Atom::Everything => Ok(self.every()),
+            Atom::Host(name)
+                if !self.fleet.index.contains_key(name.as_str()) && self.fleet.states.contains_key(name.as_str()) =>
+            {
+                let hosts = self.fleet.states.get(name.as_str()).into_iter().flatten();
+                self.some(hosts.copied(), at, || format!("no host is known to be {name}"))
+            }
             Atom::Host(name) => {
                 let mut chosen = self.none();
                 chosen.insert(self.index(name, at)?);

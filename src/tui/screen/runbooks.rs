@@ -10,7 +10,12 @@ use crate::tui::view::frame::Frame;
 
 /// What the screen remembers.
 #[derive(Debug, Default)]
-pub struct State {}
+pub struct State {
+    /// The runbook that was chosen, if one was.
+    pub chosen: Option<String>,
+    /// Variables that were set for it, `NAME` and `VALUE`.
+    pub set: Vec<(String, String)>,
+}
 
 /// The texts of the frame.
 pub fn frame(_model: &Model, _ui: &Ui) -> Frame {

@@ -6,7 +6,7 @@ use crate::state::run::RunState;
 use crate::state::words;
 use crate::tui::action::Action;
 use crate::tui::model::{Model, Watched};
-use crate::tui::screen::open;
+use crate::tui::screen::{hosts, open};
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Shown, Times, Ui};
 
@@ -59,6 +59,7 @@ pub fn sentence(model: &Model, ui: &Ui) -> String {
             format!("Nothing is changing. This is the record of run {run}. {}", of_ended(recorded))
         }
         (Some(live), Shown::Live) if of_run => format!("Nothing is changing. {}", of_ended(live)),
+        _ if ui.screen == Screen::Hosts => hosts::now(ui, model),
         _ => ready(model, ui),
     }
 }
