@@ -169,7 +169,8 @@ fn back(ui: &mut Ui, model: &Model) -> Vec<Effect> {
     Vec::new()
 }
 
-fn leave(ui: &mut Ui, model: &Model) -> Vec<Effect> {
+/// Leaves this screen; on the first one the session, asking while a run is live.
+pub fn leave(ui: &mut Ui, model: &Model) -> Vec<Effect> {
     if ui.screen != Screen::Runbooks {
         let shown = back(ui, model);
         return shown;
@@ -198,8 +199,10 @@ fn typed(ui: &mut Ui, model: &Model, key: Key) -> Vec<Effect> {
             };
         }
         Key::Tab if typing.purpose == Purpose::Command => {
-            let completed = command::complete(model, typing.text.value());
-            typing.text = TextInput::new(completed);
+            let begun = typing.text.value().to_owned();
+            let completed = command::complete(ui, model, &begun);
+            ui.typing = Some(Typing { purpose: Purpose::Command, text: TextInput::new(completed) });
+            return Vec::new();
         }
         Key::Backspace if typing.text.value().is_empty() => {
             ui.typing = None;

@@ -1,11 +1,21 @@
 //! The user's own file: `$XDG_CONFIG_HOME/runbook/config.toml`, else `~/.config/runbook/config.toml`.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
 
 use crate::cli::failure::Failure;
+use crate::load::diagnostic::printable;
+use crate::tui::command;
 use crate::tui::keymap::Keymap;
 use crate::tui::theme::Palette;
+
+/// A larger file is none of ours.
+const MOST: u64 = 64 * 1024;
 
 /// What it says.
 #[derive(Debug, Clone)]
@@ -16,16 +26,88 @@ pub struct Config {
     pub palette: Palette,
 }
 
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    theme: Option<String>,
+    #[serde(default)]
+    keys: BTreeMap<String, Keys>,
+}
+
+/// One key or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    One(String),
+    Several(Vec<String>),
+}
+
 impl Config {
     /// Reads it; where there is none, everything is as it is by default.
     pub fn read() -> Result<Self, Failure> {
-        let _ = path();
-        Ok(Self { keys: Keymap::default(), palette: Palette::Default })
+        let none = || Self { keys: Keymap::default(), palette: Palette::Default };
+        let Some(path) = path() else { return Ok(none()) };
+        let unusable = |why: String| Failure::invalid(format!("{} cannot be used: {why}", printable(&path.display().to_string())));
+        match text(&path) {
+            Ok(text) => Self::of(&text).map_err(|errors| {
+                errors.iter().skip(1).fold(unusable(errors.first().cloned().unwrap_or_default()), |failure, line| failure.detail(line))
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(none()),
+            Err(error) => Err(unusable(error.to_string())),
+        }
     }
+
+    fn of(text: &str) -> Result<Self, Vec<String>> {
+        let written: Written = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1));
+            vec![format!("line {line}: {}", printable(error.message()))]
+        })?;
+        let palette = match written.theme.as_deref() {
+            None => Palette::Default,
+            Some(name) => command::palette(name)
+                .ok_or_else(|| vec![format!("theme is `{}`; it is one of default, high-contrast, mono", printable(name))])?,
+        };
+        let keys = written.keys.into_iter().map(|(name, keys)| match keys {
+            Keys::One(key) => (name, vec![key]),
+            Keys::Several(keys) => (name, keys),
+        });
+        Ok(Self { keys: Keymap::with(&keys.collect())?, palette })
+    }
+}
+
+fn text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn path() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
     Some(base.join("runbook/config.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use crate::tui::action::Action;
+    use crate::tui::input::Key;
+    use crate::tui::theme::Palette;
+
+    #[test]
+    fn keys_are_moved_and_wrong_files_say_where() {
+        let config = Config::of("theme = \"mono\"\n[keys]\nabort = \"K\"\n").expect("it is fine");
+        assert_eq!((config.palette, config.keys.action(Key::Char('K'))), (Palette::Mono, Some(Action::Abort)));
+        assert_eq!(config.keys.action(Key::Char('A')), None);
+        for (text, what) in [
+            ("\ntheem = 1", "line 2: unknown field `theem`"),
+            ("theme = \"pink\"", "theme is `pink`"),
+            ("[keys]\nabort = \"a\"", "abort"),
+            ("[keys]\nflyy = \"Z\"", "flyy"),
+        ] {
+            let errors = Config::of(text).expect_err("it is wrong");
+            assert!(errors[0].contains(what), "{errors:?}");
+        }
+    }
 }
