@@ -39,6 +39,16 @@ pub fn took(time: Duration) -> String {
     }
 }
 
+/// `just now`, `3h ago`, `2d ago`.
+pub fn ago(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => "just now".to_owned(),
+        secs @ 60..3_600 => format!("{}min ago", secs / 60),
+        secs @ 3_600..86_400 => format!("{}h ago", secs / 3_600),
+        secs => format!("{}d ago", secs / 86_400),
+    }
+}
+
 /// A duration from the milliseconds of an event.
 pub fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
