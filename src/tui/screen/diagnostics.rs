@@ -85,15 +85,17 @@ pub fn frame(model: &Model, ui: &Ui, name: &str) -> Frame {
         Found::Good(_) => (": fine now", format!("It can be used; {} goes back.", ui.keys.key(Action::Back))),
         Found::Broken(_) => (
             ": cannot be used",
-            format!("The file is watched: save it and this page checks it again; {} checks now.", ui.keys.key(Action::Reload)),
+            format!("Save the file and this page checks it again; {} checks now.", ui.keys.key(Action::Reload)),
         ),
     };
     let mut keys = Vec::new();
     if !problems(model, name).is_empty() {
         keys.extend([(Action::NextProblem, "next"), (Action::Edit, "edit at the line"), (Action::Copy, "copy")]);
-        keys.extend([(Action::Plain, "plain view"), (Action::Reload, "check again")]);
+        keys.extend([(Action::Back, "back"), (Action::Plain, "plain view"), (Action::Reload, "check")]);
     }
-    keys.push((Action::Back, "back"));
+    if keys.is_empty() {
+        keys.push((Action::Back, "back"));
+    }
     Frame { place: format!("{from} › {}{state}", title(model, name)), hint, keys, ..Frame::default() }
 }
 
@@ -116,6 +118,8 @@ fn lines(ui: &Ui, broken: &Broken, columns: usize) -> (Vec<Cells>, Vec<usize>) {
 /// A line of a problem: sentences are broken where they are long, the text of the file is cut.
 fn problem_line(theme: Theme, text: &str, first: bool, here: bool, columns: usize) -> Vec<Cells> {
     let text = if theme.ascii { in_ascii(text) } else { text.to_owned() };
+    // in a sentence columns do not matter, and one point alone would read as something else
+    let sentence = |text: &str| if theme.ascii { text.replace('…', "...") } else { text.to_owned() };
     let bare = text.trim_start_matches([' ', '=', '|', '+', '-', '│', '╰', '├', '─', '━', '╴', '╭', '▸']);
     let help = bare.starts_with("help:") || bare.starts_with("note:");
     let tone = match () {
@@ -125,8 +129,10 @@ fn problem_line(theme: Theme, text: &str, first: bool, here: bool, columns: usiz
         () => Tone::Plain,
     };
     let mark = if first && here { theme.cursor() } else { " " };
-    let start = |n: usize| Cells::of(theme, Tone::Strong, if n == 0 { mark } else { " " }).put(Tone::Plain, " ");
+    let marked = if mark == " " { Tone::Plain } else { Tone::Strong };
+    let start = |n: usize| Cells::of(theme, marked, if n == 0 { mark } else { " " }).put(Tone::Plain, " ");
     if !first && !help {
+        let text = if theme.ascii { text.replace('…', ".") } else { text };
         return vec![start(0).put(tone, &text)];
     }
     // what follows stands below the words, not below their beginning
@@ -136,7 +142,7 @@ fn problem_line(theme: Theme, text: &str, first: bool, here: bool, columns: usiz
     let body = if help { bare } else { &text };
     let lead = if help { lead } else { String::new() };
     let room = columns.saturating_sub(2 + indent.chars().count().max(lead.chars().count()));
-    let rows = wrap(theme, body, room, ROWS).into_iter().enumerate();
+    let rows = wrap(theme, &sentence(body), room, ROWS).into_iter().enumerate();
     rows.map(|(n, row)| start(n).put(Tone::Plain, if n == 0 { &lead } else { &indent }).put(tone, &row)).collect()
 }
 
@@ -147,7 +153,7 @@ fn in_ascii(text: &str) -> String {
         '─' | '╌' | '┄' | '╴' | '╶' => '-',
         '━' | '╍' | '┅' => '^',
         '▸' | '►' | '▶' => '>',
-        '…' | '‡' | '⋮' => '.',
+        '‡' | '⋮' => '.',
         '•' | '●' | '∙' => '*',
         '\u{2500}'..='\u{257f}' => '+',
         other => other,

@@ -149,7 +149,7 @@ fn hint(model: &Model, ui: &Ui) -> String {
         let n = list::shown(model, ui).len();
         return format!("{n} of {all} match `{}`. {} and Esc show all.", ui.runbooks.filter, ui.keys.key(Action::Search));
     }
-    format!("{all}{broken}. No key on this screen can change a host.")
+    format!("{all}{broken}. No key here can change a host.")
 }
 
 /// Paints it.
@@ -196,11 +196,10 @@ fn part_lines(piece: &Piece, layout: &Layout, model: &Model, ui: &Ui) -> Vec<Cel
     match piece.part {
         Part::List => Vec::new(),
         Part::Details => {
-            let tight = layout.bar.is_none() && layout.pieces.len() > 1;
             let top = if layout.focus(ui) == Part::Details { ui.runbooks.top } else { 0 };
-            details::lines(model, ui, book, columns, tight).into_iter().skip(top).collect()
+            details::lines(model, ui, book, columns, layout.room()).into_iter().skip(top).collect()
         }
-        Part::Steps => steps::lines(ui, book, columns, layout.rows(Part::Steps)),
+        Part::Steps => steps::lines(ui, book, layout.rows(Part::Steps)),
         Part::Runs => past::lines(model, ui, book, columns, layout.focus(ui) == Part::Runs),
         Part::Why => past::why(model, ui, book, columns),
     }
@@ -213,10 +212,22 @@ fn title(part: Part, layout: &Layout, model: &Model, ui: &Ui, columns: usize) ->
     match part {
         Part::List => (format!("runbooks ({}), {}", list::shown(model, ui).len(), ui.runbooks.sort.word()), String::new()),
         Part::Details if layout.bar.is_some() => (of(""), String::new()),
-        Part::Details => (of(""), "details".to_owned()),
+        Part::Details => (of(""), scrolled("details", model, ui, layout)),
         Part::Steps => (of(": steps"), book.map_or_else(String::new, |book| words::count(steps::count(book), "step"))),
         Part::Runs => (of(": last runs"), place(book.map_or(0, |book| past::runs(model, book).len()))),
         Part::Why => ("why it failed last time".to_owned(), String::new()),
+    }
+}
+
+/// What a pane is called, and which of its lines are shown where not all are.
+fn scrolled(what: &str, model: &Model, ui: &Ui, layout: &Layout) -> String {
+    match keys::longest(ui, model, layout) {
+        0 => what.to_owned(),
+        hidden => {
+            let rows = layout.rows(layout.focus(ui));
+            let top = ui.runbooks.top.min(hidden);
+            format!("{what}, {} to {} of {}", top + 1, top + rows, rows + hidden)
+        }
     }
 }
 

@@ -60,9 +60,10 @@ pub(super) fn found(model: &Model, ui: &Ui, search: &str) -> Vec<&'static Bindin
 
 /// The page with the key under the cursor.
 pub(super) fn page(model: &Model, ui: &Ui, found: &[&Binding], at: usize, place: Place) -> Page {
-    let columns = (place.columns / WIDE).clamp(1, 3);
     let rows = place.rows.max(2);
     let stacks = stacks(found, rows);
+    // as few as all of it needs, so that no words are cut that need not be
+    let columns = stacks.len().clamp(1, (place.columns / WIDE).clamp(1, 3));
     let here = stacks.iter().position(|stack| stack.iter().any(|row| matches!(row, Row::Key(n) if *n == at))).unwrap_or(0);
     let first = here / columns * columns;
     let wide = place.columns / columns;

@@ -3,14 +3,18 @@
 use crate::model::outcome::Risk;
 use crate::model::plan::BatchSize;
 use crate::model::runbook::{Runbook, StepDecl};
+use crate::model::time::Timestamp;
 use crate::model::visible::{visible, width};
 use crate::state::words;
 use crate::steps::kind;
+use crate::tui::action::Action;
 use crate::tui::model::{Book, Broken, Model, Ran};
+use crate::tui::screen::runbooks::layout::Room;
 use crate::tui::screen::runbooks::{list, past, steps, unset};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::{Times, Ui};
-use crate::tui::view::cells::Cells;
+use crate::tui::view::cells::{Cells, cut};
+use crate::tui::view::now;
 use crate::tui::view::wrap::wrap;
 
 /// Columns up to the text of a field.
@@ -33,20 +37,51 @@ impl Page {
     }
 
     fn field(&mut self, label: &str, tone: Tone, text: &str) {
-        let room = self.columns.saturating_sub(LABEL + 1);
-        for (n, row) in wrap(self.theme, text, room, self.rows).into_iter().enumerate() {
+        let rows = wrap(self.theme, text, self.room(), self.rows);
+        self.labelled(label, tone, &rows);
+    }
+
+    /// A field of several parts; a row breaks between them where it can.
+    fn field_of(&mut self, label: &str, parts: &[String], most: usize) {
+        let mut rows: Vec<String> = Vec::new();
+        for part in parts {
+            match rows.last_mut() {
+                Some(row) if width(&visible(row)) + 2 + width(&visible(part)) <= self.room() => {
+                    row.push_str("  ");
+                    row.push_str(part);
+                }
+                _ => rows.push(part.clone()),
+            }
+        }
+        if rows.len() > most {
+            rows.truncate(most);
+            if let Some(row) = rows.last_mut() {
+                row.push_str("  ");
+                row.push_str(self.theme.more());
+            }
+        }
+        self.labelled(label, Tone::Plain, &rows);
+    }
+
+    fn room(&self) -> usize {
+        self.columns.saturating_sub(LABEL + 1)
+    }
+
+    fn labelled(&mut self, label: &str, tone: Tone, rows: &[String]) {
+        for (n, row) in rows.iter().enumerate() {
             let label = if n == 0 { label } else { "" };
             let line = Cells::of(self.theme, Tone::Dim, &format!(" {label}")).to(LABEL);
-            self.lines.push(line.put(tone, &row));
+            self.lines.push(line.put(tone, row));
         }
     }
 }
 
-/// The lines; `tight`: as few as possible.
-pub(super) fn lines(model: &Model, ui: &Ui, book: &Book, columns: usize, tight: bool) -> Vec<Cells> {
-    let mut page = Page { theme: ui.theme, columns, rows: if tight { 2 } else { 4 }, lines: Vec::new() };
+/// The lines.
+pub(super) fn lines(model: &Model, ui: &Ui, book: &Book, columns: usize, room: Room) -> Vec<Cells> {
+    let rows = if room == Room::Alone { 9 } else { 2 };
+    let mut page = Page { theme: ui.theme, columns, rows, lines: Vec::new() };
     match &book.is {
-        Ok(runbook) => good(&mut page, model, ui, book, runbook, tight),
+        Ok(runbook) => good(&mut page, model, ui, book, runbook, room),
         Err(broken) => bad(&mut page, ui, broken),
     }
     page.lines
@@ -59,18 +94,22 @@ fn bad(page: &mut Page, ui: &Ui, broken: &Broken) {
         let says = problem.text.lines().next().unwrap_or_default();
         page.text(Tone::Plain, &format!("{}:{}: {says}", problem.line, problem.column), 2);
     }
-    let keys = &ui.keys;
-    let open = keys.key(crate::tui::action::Action::Open);
-    let edit = keys.key(crate::tui::action::Action::Edit);
+    let (open, edit) = (ui.keys.key(Action::Open), ui.keys.key(Action::Edit));
     page.text(Tone::Dim, &format!("{open} shows each with its place, {edit} edits the file."), 2);
 }
 
-fn good(page: &mut Page, model: &Model, ui: &Ui, book: &Book, runbook: &Runbook, tight: bool) {
+fn good(page: &mut Page, model: &Model, ui: &Ui, book: &Book, runbook: &Runbook, room: Room) {
+    let below = room == Room::Below;
     page.text(Tone::Strong, &runbook.title, 2);
     if !runbook.about.trim().is_empty() {
-        page.text(Tone::Plain, &runbook.about, if tight { 2 } else { 5 });
+        let rows = match room {
+            Room::Alone => 20,
+            Room::Below => 1,
+            Room::Beside => 4,
+        };
+        page.text(Tone::Plain, &runbook.about, rows);
     }
-    if !tight {
+    if !below {
         page.lines.push(Cells::new(page.theme));
     }
     let missing = unset(model, ui, book);
@@ -79,22 +118,26 @@ fn good(page: &mut Page, model: &Model, ui: &Ui, book: &Book, runbook: &Runbook,
         page.field("Needs", Tone::Warn, &set.join("  "));
     }
     page.field("Risk", Tone::Plain, &risk(runbook));
-    page.field("Changes", Tone::Plain, &changes(runbook));
+    // beside it the steps say which
+    if room != Room::Beside {
+        page.field("Changes", Tone::Plain, &changes(runbook));
+    }
     if let Some(guard) = guard(runbook) {
         page.field("Guard", Tone::Plain, &guard);
     }
     page.field("Rollout", Tone::Plain, &rollout(runbook));
     if !runbook.vars.is_empty() {
-        page.field("Params", Tone::Plain, &params(model, ui, book, runbook));
+        page.field_of("Params", &params(model, ui, book, runbook), if below { 1 } else { page.rows });
     }
-    if let Some(ran) = &book.last {
-        page.field("Last", Tone::Plain, &last(model, ui, ran));
+    // beside it the last runs say how
+    if let Some(ran) = book.last.as_ref().filter(|_| room != Room::Beside) {
+        page.field("Last", Tone::Plain, &last(model, ui, ran, room == Room::Alone));
     }
     page.field("File", Tone::Plain, &file(book, runbook));
-    for warning in book.warnings.iter().take(if tight { 1 } else { 5 }) {
+    for warning in book.warnings.iter().take(if room == Room::Alone { book.warnings.len() } else { 1 }) {
         page.field("", Tone::Warn, warning);
     }
-    if let Some(docs) = runbook.docs.as_ref().filter(|_| !tight) {
+    if let Some(docs) = runbook.docs.as_ref().filter(|_| !below) {
         page.field("Docs", Tone::Plain, docs);
     }
 }
@@ -146,7 +189,7 @@ fn guard(runbook: &Runbook) -> Option<String> {
     let stays: Vec<&StepDecl> = switches.into_iter().filter(|step| !owed.contains(step)).collect();
     let mut parts = Vec::new();
     if !owed.is_empty() {
-        parts.push(format!("{} moves a switch; what it was before is put back on every way out", ids(&owed)));
+        parts.push(format!("{} moves a switch and puts it back on every way out", ids(&owed)));
     }
     if !stays.is_empty() {
         parts.push(format!("{} is NOT put back by this run", ids(&stays)));
@@ -165,17 +208,17 @@ fn rollout(runbook: &Runbook) -> String {
         BatchSize::Count(n) => format!("{n} failed"),
         BatchSize::Percent(n) => format!("{n}% failed"),
     };
-    let mut text = format!("{} at a time; no further batch after {failed}", sizes.join(", then "));
+    let mut parts = vec![sizes.join(", then "), format!("no new batch after {failed}")];
     if !rollout.soak.is_zero() {
-        text.push_str(&format!("; each is watched for {}", words::took(rollout.soak)));
+        parts.push(format!("each watched for {}", words::took(rollout.soak)));
     }
     if let Some(out) = &rollout.max_out {
-        text.push_str(&format!("; at most {out} out of service"));
+        parts.push(format!("at most {out} out of service"));
     }
-    text
+    parts.join("; ")
 }
 
-fn params(model: &Model, ui: &Ui, book: &Book, runbook: &Runbook) -> String {
+fn params(model: &Model, ui: &Ui, book: &Book, runbook: &Runbook) -> Vec<String> {
     let missing = unset(model, ui, book);
     let is_chosen = ui.runbooks.chosen.as_ref() == Some(&book.name);
     let own = |name: &str| ui.runbooks.set.iter().find(|(set, _)| is_chosen && set == name);
@@ -189,12 +232,12 @@ fn params(model: &Model, ui: &Ui, book: &Book, runbook: &Runbook) -> String {
             (None, None) => format!("{name}: by the inventory"),
         }
     });
-    // where a row breaks, a name and its value stay together as far as they are one word
-    shown.collect::<Vec<_>>().join("  ")
+    shown.collect()
 }
 
-fn last(model: &Model, ui: &Ui, ran: &Ran) -> String {
+fn last(model: &Model, ui: &Ui, ran: &Ran, dated: bool) -> String {
     let date = match ui.times {
+        _ if !dated => String::new(),
         Times::Relative => String::new(),
         Times::Utc | Times::Local => format!(" ({})", day(model, ui, ran)),
     };
@@ -205,9 +248,9 @@ fn last(model: &Model, ui: &Ui, ran: &Ran) -> String {
 
 /// `2026-11-19 02:40:00Z`.
 fn day(model: &Model, ui: &Ui, ran: &Ran) -> String {
-    let clock = crate::tui::view::now::at(model, ui, ran.started);
+    let clock = now::at(model, ui, ran.started);
     let ahead = if ui.times == Times::Local { i64::from(model.offset) * 1000 } else { 0 };
-    let date = crate::model::time::Timestamp::from_millis(ran.started.as_millis() + ahead).date();
+    let date = Timestamp::from_millis(ran.started.as_millis() + ahead).date();
     format!("{date} {clock}")
 }
 
@@ -225,7 +268,7 @@ pub(super) fn title(ui: &Ui, book: Option<&Book>, what: &str, columns: usize) ->
     let name = book.map_or("", |book| book.name.as_str());
     let name = visible(name);
     let room = columns.saturating_sub(width(what) + 8);
-    format!("{}{what}", crate::tui::view::cells::cut(ui.theme, &name, room))
+    format!("{}{what}", cut(ui.theme, &name, room))
 }
 
 /// One line about what is under the cursor where only the list has room.

@@ -110,7 +110,7 @@ pub(super) fn longest(ui: &Ui, model: &Model, layout: &Layout) -> usize {
     let part = layout.focus(ui);
     let (Some(piece), Some(book)) = (layout.piece(part), list::under(model, ui)) else { return 0 };
     let lines = match part {
-        Part::Details => details::lines(model, ui, book, usize::from(piece.area.width), false).len(),
+        Part::Details => details::lines(model, ui, book, usize::from(piece.area.width), layout.room()).len(),
         Part::Steps => steps::count(book),
         Part::List | Part::Runs | Part::Why => 0,
     };

@@ -55,6 +55,17 @@ pub(super) enum Part {
     Why,
 }
 
+/// How much room the details have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// The whole screen.
+    Alone,
+    /// Some rows below the list.
+    Below,
+    /// A narrow column, with steps and last runs shown elsewhere.
+    Beside,
+}
+
 /// Where everything stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Layout {
@@ -65,6 +76,15 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// How much room there is for the details.
+    pub(super) fn room(&self) -> Room {
+        match (self.bar, self.pieces.len()) {
+            (Some(_), _) => Room::Beside,
+            (None, 1) => Room::Alone,
+            (None, _) => Room::Below,
+        }
+    }
+
     /// The part of that kind.
     pub(super) fn piece(&self, part: Part) -> Option<&Piece> {
         self.pieces.iter().find(|piece| piece.part == part)
@@ -132,10 +152,10 @@ fn columns(area: Rect, model: &Model, ui: &Ui) -> Layout {
     let list = rows(model.shelf.books.len() + 2).clamp(half, area.height * 6 / 10);
     let book = list::under(model, ui);
     let has = |lines: usize| if lines == 0 { 0 } else { rows(lines) + 1 };
-    let text = book.map_or(0, |book| details::lines(model, ui, book, usize::from(width), false).len());
+    let text = book.map_or(0, |book| details::lines(model, ui, book, usize::from(width), Room::Beside).len());
     let why = book.map_or(0, |book| past::why(model, ui, book, usize::from(width)).len());
     let why = has(why).min(area.height / 3);
-    let table = has(book.map_or(0, |book| steps::count(book)));
+    let table = has(book.map_or(0, steps::count));
     let most = (area.height - why).saturating_sub(table.min(7));
     let about = has(text).max(2).min(most);
     // one empty row between the text and the table

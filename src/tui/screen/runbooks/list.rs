@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::model::outcome::Risk;
 use crate::model::visible::{visible, width};
 use crate::state::words;
-use crate::tui::model::{Book, Model};
+use crate::tui::model::{Book, Broken, Model};
 use crate::tui::screen::runbooks::{Sort, past};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
@@ -89,8 +89,8 @@ fn table(columns: usize, books: &[&Book]) -> Vec<Column> {
         56.. => vec![("NAME", 16), ("RISK", 12), ("LAST RUN", 10), ("RESULT", 16)],
         _ => vec![("NAME", 15), ("RISK", 12), ("RESULT", 9)],
     };
-    let used: usize = table.iter().map(|(_, wide)| wide + usize::from(*wide == 0)).sum();
-    let spare = columns.saturating_sub(used + 2);
+    let used: usize = table.iter().map(|(_, wide)| wide).sum();
+    let spare = columns.saturating_sub(used + 3);
     let longest = books.iter().map(|book| width(&visible(&book.name)) + 1).max().unwrap_or(0);
     let to_name = longest.saturating_sub(table[0].1).min(spare);
     table[0].1 += to_name;
@@ -128,7 +128,7 @@ fn row(model: &Model, ui: &Ui, book: &Book, table: &[Column], here: bool) -> Cel
 }
 
 /// The first problem's place: `runbooks/failover-db.toml:31:12`.
-pub(super) fn place(broken: &crate::tui::model::Broken) -> String {
+pub(super) fn place(broken: &Broken) -> String {
     let path = broken.path.display();
     match broken.problems.first() {
         Some(problem) => format!("{path}:{}:{}", problem.line, problem.column),

@@ -61,7 +61,9 @@ pub(super) fn result(theme: Theme, ran: &Ran) -> Said {
         Some((outcome, n)) => {
             let of_all = ran.hosts.values().sum::<usize>();
             let text = if n == of_all { n.to_string() } else { format!("{n} of {of_all}") };
-            of(class(outcome), format!("{sim}{dry}{text} {}", words::outcome(outcome)))
+            // that a dry run went well is no success
+            let class = if ran.dry_run && outcome == HostOutcome::Ok { Class::Skipped } else { class(outcome) };
+            of(class, format!("{sim}{dry}{text} {}", words::outcome(outcome)))
         }
         None => of(Class::Skipped, format!("{sim}{dry}{state}")),
     }
@@ -105,10 +107,10 @@ pub(super) fn runs<'m>(model: &'m Model, book: &Book) -> Vec<&'m Ran> {
 pub(super) fn lines(model: &Model, ui: &Ui, book: &Book, columns: usize, focused: bool) -> Vec<Cells> {
     let theme = ui.theme;
     let (took, open) = (columns >= 56, columns >= 70);
-    let hosts = if columns >= 70 { 16 } else { 12 };
-    let fixed = 2 + 8 + 10 + 7 + hosts + if took { 8 } else { 0 } + if open { 6 } else { 0 };
+    let hosts = if columns >= 100 { 20 } else { 12 };
+    let fixed = 2 + 8 + 10 + 7 + hosts + if took { 8 } else { 0 } + if open { 5 } else { 0 };
     let words = columns.saturating_sub(fixed).max(8);
-    let heads = [("RUN", 8), ("WHEN", 10), ("BY", 7), ("HOSTS", hosts), ("RESULT", words), ("TOOK", 8), ("OPEN", 6)];
+    let heads = [("RUN", 8), ("WHEN", 10), ("BY", 7), ("HOSTS", hosts), ("RESULT", words), ("TOOK", 8), ("OPEN", 5)];
     let shown = if open {
         7
     } else if took {

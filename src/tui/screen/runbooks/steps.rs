@@ -2,7 +2,6 @@
 
 use crate::model::plan::Section;
 use crate::model::runbook::{Runbook, StepDecl};
-use crate::state::words;
 use crate::steps::{Class, kind};
 use crate::tui::model::Book;
 use crate::tui::theme::Tone;
@@ -26,7 +25,7 @@ pub(super) fn changing(runbook: &Runbook) -> Vec<&StepDecl> {
 }
 
 /// Heads and rows, from the `top`th on.
-pub(super) fn lines(ui: &Ui, book: &Book, columns: usize, rows: usize) -> Vec<Cells> {
+pub(super) fn lines(ui: &Ui, book: &Book, rows: usize) -> Vec<Cells> {
     let theme = ui.theme;
     let Ok(runbook) = &book.is else { return vec![Cells::of(theme, Tone::Dim, " It cannot be read: Enter tells why.")] };
     let ids = runbook.steps.iter().map(|step| step.id.as_str().len() + 1).max().unwrap_or(0).clamp(5, 24);
@@ -46,12 +45,11 @@ pub(super) fn lines(ui: &Ui, book: &Book, columns: usize, rows: usize) -> Vec<Ce
     let mut shown: Vec<Cells> = table.into_iter().skip(ui.runbooks.top).take(rows).collect();
     if left > 0 && rows > 1 {
         shown.truncate(rows - 1);
-        let more = format!("     {} {} more", theme.more(), words::count(left + 1, "step"));
+        let more = format!("     {} {} more", theme.more(), left + 1);
         shown.push(Cells::of(theme, Tone::Dim, &more));
     }
     let mut lines = vec![head];
     lines.extend(shown);
-    let _ = columns;
     lines
 }
 
