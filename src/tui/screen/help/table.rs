@@ -6,11 +6,14 @@ use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Ui};
 use crate::tui::update;
 use crate::tui::view::cells::Cells;
+use crate::tui::view::wrap::wrap;
 
 /// The least columns of a key with its words.
 const WIDE: usize = 34;
 /// Columns of the keys themselves.
 const KEYS: usize = 13;
+/// Columns up to what it does.
+const LEAD: usize = 2 + KEYS;
 
 /// Columns and rows of the text.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,8 @@ enum Row {
     Head(Group),
     Blank,
     Key(usize),
+    /// The rest of what a key does.
+    More(usize, String),
 }
 
 /// The keys that match what was typed, in the order of the page: those that steer stand first where a run is shown.
@@ -60,26 +65,30 @@ pub(super) fn found(model: &Model, ui: &Ui, search: &str) -> Vec<&'static Bindin
 
 /// The page with the key under the cursor.
 pub(super) fn page(model: &Model, ui: &Ui, found: &[&Binding], at: usize, place: Place) -> Page {
-    let rows = place.rows.max(2);
-    let stacks = stacks(found, rows);
-    // as few as all of it needs, so that no words are cut that need not be
-    let columns = stacks.len().clamp(1, (place.columns / WIDE).clamp(1, 3));
+    let (stacks, columns) = laid_out(ui, found, place);
     let here = stacks.iter().position(|stack| stack.iter().any(|row| matches!(row, Row::Key(n) if *n == at))).unwrap_or(0);
     let first = here / columns * columns;
     let wide = place.columns / columns;
+    let cell = |line: Cells, row: &Row| match row {
+        Row::Blank => line,
+        Row::Head(group) => line.cell(Tone::Strong, group.title(), wide - 1),
+        Row::Key(key) => match found.get(*key) {
+            Some(row) => line.join(entry(model, ui, row, *key == at, wide - 1)),
+            None => line,
+        },
+        Row::More(key, words) => {
+            let off = found.get(*key).is_none_or(|row| update::off(ui, model, row).is_some());
+            let line = line.put(Tone::Plain, &" ".repeat(LEAD));
+            line.put(if off { Tone::Dim } else { Tone::Plain }, words)
+        }
+    };
     let mut lines: Vec<Cells> = Vec::new();
-    for n in 0..rows {
+    for n in 0..place.rows {
         let mut line = Cells::new(ui.theme);
         for (column, stack) in stacks.iter().skip(first).take(columns).enumerate() {
-            line = line.to(column * wide);
-            line = match stack.get(n) {
-                None | Some(Row::Blank) => line,
-                Some(Row::Head(group)) => line.cell(Tone::Strong, group.title(), wide - 1),
-                Some(Row::Key(key)) => match found.get(*key) {
-                    Some(row) => line.join(entry(model, ui, row, *key == at, wide - 1)),
-                    None => line,
-                },
-            };
+            if let Some(row) = stack.get(n) {
+                line = cell(line.to(column * wide), row);
+            }
         }
         lines.push(line);
     }
@@ -89,15 +98,24 @@ pub(super) fn page(model: &Model, ui: &Ui, found: &[&Binding], at: usize, place:
     Page { lines, page: first / columns + 1, pages: stacks.len().div_ceil(columns).max(1) }
 }
 
+/// All columns, and how many stand side by side: as few as all of it needs, so that no words are cut that need not be.
+fn laid_out(ui: &Ui, found: &[&Binding], place: Place) -> (Vec<Vec<Row>>, usize) {
+    let most = (place.columns / WIDE).clamp(1, 3);
+    let of = |columns: usize| stacks(ui, found, place.rows.max(2), place.columns / columns);
+    let fits = (1..most).map(|columns| (of(columns), columns)).find(|(stacks, columns)| stacks.len() <= *columns);
+    fits.unwrap_or_else(|| (of(most), most))
+}
+
 /// Headings and keys cut into columns of so many rows; a heading never stands last, and is said again where its keys go on.
-fn stacks(found: &[&Binding], rows: usize) -> Vec<Vec<Row>> {
+fn stacks(ui: &Ui, found: &[&Binding], rows: usize, wide: usize) -> Vec<Vec<Row>> {
     let mut stacks: Vec<Vec<Row>> = vec![Vec::new()];
     let mut group = None;
     for (n, row) in found.iter().enumerate() {
         let used = stacks.last().map_or(0, Vec::len);
         let new = group != Some(row.group);
-        let needs = if new { 2 + usize::from(used > 0) } else { 1 };
-        if used + needs > rows {
+        let words = words(ui, row, wide.saturating_sub(LEAD + 1), rows);
+        let head = if new { 1 + usize::from(used > 0) } else { 0 };
+        if used + head + words.len() > rows {
             stacks.push(vec![Row::Head(row.group)]);
         } else if let Some(stack) = stacks.last_mut().filter(|_| new) {
             if used > 0 {
@@ -108,9 +126,16 @@ fn stacks(found: &[&Binding], rows: usize) -> Vec<Vec<Row>> {
         group = Some(row.group);
         if let Some(stack) = stacks.last_mut() {
             stack.push(Row::Key(n));
+            stack.extend(words.into_iter().skip(1).map(|words| Row::More(n, words)));
         }
     }
     stacks
+}
+
+/// What a key does, in rows: what steers and stops is told in full.
+fn words(ui: &Ui, row: &Binding, columns: usize, rows: usize) -> Vec<String> {
+    let most = if row.group == Group::Look { 1 } else { rows.saturating_sub(2).clamp(1, 3) };
+    wrap(ui.theme, row.does, columns, most)
 }
 
 fn entry(model: &Model, ui: &Ui, row: &Binding, here: bool, wide: usize) -> Cells {
@@ -123,7 +148,8 @@ fn entry(model: &Model, ui: &Ui, row: &Binding, here: bool, wide: usize) -> Cell
     }
     let line = Cells::of(ui.theme, Tone::Strong, &format!("{mark} ")).cell(key, &keys, KEYS - 1);
     let room = wide.saturating_sub(line.used() + 1);
-    let line = line.put(Tone::Plain, " ").cell(does, row.does, room);
+    let words = words(ui, row, room, usize::MAX).into_iter().next().unwrap_or_default();
+    let line = line.put(Tone::Plain, " ").cell(does, &words, room);
     // in reverse over its own column only
     let mut reversed = Cells::new(ui.theme);
     for span in line.reversed(here).line(wide).spans {

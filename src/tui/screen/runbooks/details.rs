@@ -78,7 +78,11 @@ impl Page {
 
 /// The lines.
 pub(super) fn lines(model: &Model, ui: &Ui, book: &Book, columns: usize, room: Room) -> Vec<Cells> {
-    let rows = if room == Room::Alone { 9 } else { 2 };
+    let rows = match room {
+        Room::Alone => 9,
+        Room::Below => 2,
+        Room::Beside => 3,
+    };
     let mut page = Page { theme: ui.theme, columns, rows, lines: Vec::new() };
     match &book.is {
         Ok(runbook) => good(&mut page, model, ui, book, runbook, room),
@@ -127,7 +131,12 @@ fn good(page: &mut Page, model: &Model, ui: &Ui, book: &Book, runbook: &Runbook,
     }
     page.field("Rollout", Tone::Plain, &rollout(runbook));
     if !runbook.vars.is_empty() {
-        page.field_of("Params", &params(model, ui, book, runbook), if below { 1 } else { page.rows });
+        let most = match room {
+            Room::Alone => page.rows,
+            Room::Below => 1,
+            Room::Beside => 2,
+        };
+        page.field_of("Params", &params(model, ui, book, runbook), most);
     }
     // beside it the last runs say how
     if let Some(ran) = book.last.as_ref().filter(|_| room != Room::Beside) {
