@@ -112,6 +112,9 @@ fn lines(ui: &Ui, broken: &Broken, columns: usize) -> (Vec<Cells>, Vec<usize>) {
             lines.extend(problem_line(ui.theme, text, row == 0, here, columns));
         }
     }
+    if lines.is_empty() {
+        lines.push(Cells::of(ui.theme, Tone::Bad, &format!("{} cannot be read.", broken.path.display())));
+    }
     (lines, starts)
 }
 

@@ -15,7 +15,10 @@ pub fn wrap(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<String
     if lines.len() > rows {
         lines.truncate(rows);
         if let Some(last) = lines.last_mut() {
-            *last = cut(theme, &format!("{last} {}", " ".repeat(columns)), columns);
+            let mark = theme.more();
+            let marked = format!("{last} {mark}");
+            *last =
+                if width(&marked) <= columns { marked } else { cut(theme, &format!("{last}{}", " ".repeat(columns)), columns) };
         }
     }
     lines
@@ -56,7 +59,8 @@ mod tests {
     fn rows_break_between_words_and_a_mark_says_that_more_follows() {
         let text = "one two three fourteenletters";
         assert_eq!(wrap(Theme::UNICODE, text, 9, 9), ["one two", "three", "fourteenl", "etters"]);
-        assert_eq!(wrap(Theme::UNICODE, text, 9, 2), ["one two", "three   …"]);
+        assert_eq!(wrap(Theme::UNICODE, text, 9, 2), ["one two", "three …"]);
+        assert_eq!(wrap(Theme::UNICODE, text, 9, 3), ["one two", "three", "fourteen…"]);
         assert_eq!(wrap(Theme::ASCII, text, 40, 2), [text]);
         assert_eq!(wrap(Theme::ASCII, "", 40, 2), [""]);
     }

@@ -134,8 +134,10 @@ fn stacks(ui: &Ui, found: &[&Binding], rows: usize, wide: usize) -> Vec<Vec<Row>
 
 /// What a key does, in rows: what steers and stops is told in full.
 fn words(ui: &Ui, row: &Binding, columns: usize, rows: usize) -> Vec<String> {
-    let most = if row.group == Group::Look { 1 } else { rows.saturating_sub(2).clamp(1, 3) };
-    wrap(ui.theme, row.does, columns, most)
+    if row.group == Group::Look {
+        return vec![row.does.to_owned()];
+    }
+    wrap(ui.theme, row.does, columns, rows.saturating_sub(2).clamp(1, 3))
 }
 
 fn entry(model: &Model, ui: &Ui, row: &Binding, here: bool, wide: usize) -> Cells {
