@@ -103,55 +103,61 @@ pub(super) fn runs<'m>(model: &'m Model, book: &Book) -> Vec<&'m Ran> {
     model.shelf.runs.iter().filter(|ran| ran.runbook == book.name).collect()
 }
 
+/// The columns of the last runs for a width: heading and width each.
+fn table(columns: usize) -> Vec<(&'static str, usize)> {
+    let mut table = vec![("RUN", 8), ("WHEN", 10), ("BY", 7), ("HOSTS", if columns >= 100 { 20 } else { 12 }), ("RESULT", 0)];
+    if columns >= 56 {
+        table.push(("TOOK", 8));
+    }
+    if columns >= 70 {
+        table.push(("OPEN", 5));
+    }
+    let fixed: usize = table.iter().map(|(_, wide)| wide).sum();
+    table[4].1 = columns.saturating_sub(fixed + 2).max(8);
+    table
+}
+
 /// The last runs: heads and the rows that are on the screen. `focused`: the cursor is here.
 pub(super) fn lines(model: &Model, ui: &Ui, book: &Book, columns: usize, focused: bool) -> Vec<Cells> {
-    let theme = ui.theme;
-    let (took, open) = (columns >= 56, columns >= 70);
-    let hosts = if columns >= 100 { 20 } else { 12 };
-    let fixed = 2 + 8 + 10 + 7 + hosts + if took { 8 } else { 0 } + if open { 5 } else { 0 };
-    let words = columns.saturating_sub(fixed).max(8);
-    let heads = [("RUN", 8), ("WHEN", 10), ("BY", 7), ("HOSTS", hosts), ("RESULT", words), ("TOOK", 8), ("OPEN", 5)];
-    let shown = if open {
-        7
-    } else if took {
-        6
-    } else {
-        5
-    };
-    let mut head = Cells::of(theme, Tone::Plain, "  ");
-    for (title, wide) in heads.iter().take(shown) {
-        head = head.cell(Tone::Dim, title, *wide);
-    }
     let all = runs(model, book);
     if all.is_empty() {
-        return vec![Cells::of(theme, Tone::Dim, &format!(" {}", never(model)))];
+        return vec![Cells::of(ui.theme, Tone::Dim, &format!(" {}", never(model)))];
+    }
+    let table = table(columns);
+    let mut head = Cells::of(ui.theme, Tone::Plain, "  ");
+    for (title, wide) in &table {
+        head = head.cell(Tone::Dim, title, *wide);
     }
     let cursor = &ui.runbooks.past;
-    let row = |ran: &&Ran| {
-        let here = focused && cursor.at.as_deref() == Some(ran.run.as_str());
-        let mark = if here { theme.cursor() } else { " " };
-        let cell = |line: Cells, text: &str, wide: usize| line.cell(Tone::Plain, text, wide - 1).put(Tone::Plain, " ");
-        let line = Cells::of(theme, Tone::Strong, &format!("{mark} "));
-        let line = cell(line, &ran.run.to_string(), 8);
-        let line = cell(line, &when(model, ran), 10);
-        let line = cell(line, &who(model, ran), 7);
-        let n = ran.planned.map_or_else(String::new, |n| format!(" ({n})"));
-        let line = cell(line, &format!("{}{n}", ran.selector), hosts);
-        let mut line = told(theme, ran).cell(line, words - 1).put(Tone::Plain, " ");
-        if took {
-            line = cell(line, &ran.took.map_or_else(|| "-".to_owned(), words::clock), 8);
-        }
-        if open {
-            line = match ran.open.len() {
-                0 => line.put(Tone::Plain, "-"),
-                n => line.put(Tone::Held, &n.to_string()),
-            };
-        }
-        line.reversed(here)
-    };
     let mut lines = vec![head];
-    lines.extend(all.iter().skip(if focused { cursor.top } else { 0 }).map(row));
+    lines.extend(all.iter().skip(if focused { cursor.top } else { 0 }).map(|ran| {
+        let here = focused && cursor.at.as_deref() == Some(ran.run.as_str());
+        row(model, ui.theme, ran, &table, here)
+    }));
     lines
+}
+
+fn row(model: &Model, theme: Theme, ran: &Ran, table: &[(&'static str, usize)], here: bool) -> Cells {
+    let mark = if here { theme.cursor() } else { " " };
+    let mut line = Cells::of(theme, Tone::Strong, &format!("{mark} "));
+    for (title, wide) in table {
+        // one column stays free before the next cell
+        let cell = |line: Cells, text: &str| line.cell(Tone::Plain, text, wide - 1).put(Tone::Plain, " ");
+        line = match *title {
+            "RUN" => cell(line, ran.run.as_str()),
+            "WHEN" => cell(line, &when(model, ran)),
+            "BY" => cell(line, &who(model, ran)),
+            "HOSTS" => {
+                let n = ran.planned.map_or_else(String::new, |n| format!(" ({n})"));
+                cell(line, &format!("{}{n}", ran.selector))
+            }
+            "RESULT" => told(theme, ran).cell(line, wide - 1).put(Tone::Plain, " "),
+            "TOOK" => cell(line, &ran.took.map_or_else(|| "-".to_owned(), words::clock)),
+            _ if ran.open.is_empty() => line.put(Tone::Plain, "-"),
+            _ => line.put(Tone::Held, &ran.open.len().to_string()),
+        };
+    }
+    line.reversed(here)
 }
 
 /// How it ended, and the first failure's words.
