@@ -1,5 +1,7 @@
 //! The one table of keys: what each means, what help says of it, and on which screens it has a meaning.
 
+mod own;
+
 use std::collections::BTreeMap;
 
 use crate::tui::action::Action;

@@ -177,6 +177,11 @@ impl Theme {
         self.either("┬", "-")
     }
 
+    /// Where two rules and two bars meet.
+    pub fn cross(self) -> &'static str {
+        self.either("┼", "+")
+    }
+
     /// Corners of a panel: top left, top right, bottom left, bottom right.
     pub fn corners(self) -> [&'static str; 4] {
         if self.ascii { ["+", "+", "+", "+"] } else { ["┌", "┐", "└", "┘"] }

@@ -7,7 +7,7 @@ use crate::tui::action::{Action, Effect, Request};
 use crate::tui::input::{Input, Key};
 use crate::tui::keymap::{Binding, binding};
 use crate::tui::model::Model;
-use crate::tui::screen::{self, help, hosts, open, quit};
+use crate::tui::screen::{self, help, hosts, open, quit, runbooks};
 use crate::tui::ui::{Panel, Purpose, Screen, Shown, Times, Typing, Ui};
 use crate::tui::{command, steer};
 
@@ -132,7 +132,7 @@ fn act(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
 fn go(ui: &mut Ui, model: &Model, n: u8) -> Vec<Effect> {
     let screen = match n {
         1 => Screen::Runbooks,
-        2 => Screen::Hosts,
+        2 => runbooks::hosts(model),
         3 => Screen::Preview,
         4 => Screen::Run,
         5 => Screen::Timeline,

@@ -48,10 +48,14 @@ impl Config {
     pub fn read() -> Result<Self, Failure> {
         let none = || Self { keys: Keymap::default(), palette: Palette::Default };
         let Some(path) = path() else { return Ok(none()) };
-        let unusable = |why: String| Failure::invalid(format!("{} cannot be used: {why}", printable(&path.display().to_string())));
+        let unusable =
+            |why: String| Failure::invalid(format!("{} cannot be used: {why}", printable(&path.display().to_string())));
         match text(&path) {
             Ok(text) => Self::of(&text).map_err(|errors| {
-                errors.iter().skip(1).fold(unusable(errors.first().cloned().unwrap_or_default()), |failure, line| failure.detail(line))
+                errors
+                    .iter()
+                    .skip(1)
+                    .fold(unusable(errors.first().cloned().unwrap_or_default()), |failure, line| failure.detail(line))
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(none()),
             Err(error) => Err(unusable(error.to_string())),

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::model::id::HostName;
+use crate::model::id::{HostName, StepId};
 use crate::tui::action::{Action, Effect};
 use crate::tui::model::Model;
 use crate::tui::ui::Ui;
@@ -11,7 +11,10 @@ use crate::tui::view::frame::Frame;
 
 /// What the screen remembers.
 #[derive(Debug, Default)]
-pub struct State {}
+pub struct State {
+    /// The step that somebody has asked for by name, until the screen is there.
+    pub wants: Option<StepId>,
+}
 
 /// The texts of the frame.
 pub fn frame(_model: &Model, _ui: &Ui, _host: &HostName) -> Frame {

@@ -99,7 +99,7 @@ pub fn off(ui: &Ui, model: &Model, action: Action) -> Option<String> {
         Screen::Run | Screen::Host(_) => run::off(ui, model, action),
         Screen::Timeline => timeline::off(ui, model, action),
         Screen::History => history::off(ui, model, action),
-        Screen::Diagnostics(_) => None,
+        Screen::Diagnostics(name) => diagnostics::off(ui, model, action, name),
     }
 }
 

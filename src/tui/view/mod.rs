@@ -4,3 +4,4 @@ pub mod cells;
 pub mod frame;
 pub mod now;
 pub mod panel;
+pub mod wrap;

@@ -1,6 +1,7 @@
 //! The screens as pure functions: a model and keys in, a page out.
 
 mod basics;
+mod books;
 mod hosts;
 pub mod page;
 pub mod story;
