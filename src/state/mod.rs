@@ -2,6 +2,8 @@
 
 pub mod class;
 pub mod fleet;
+pub mod foreseen;
+pub mod looked;
 pub mod places;
 pub mod run;
 pub mod series;

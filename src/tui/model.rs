@@ -12,10 +12,12 @@ use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::runbook::Runbook;
 use crate::model::time::Timestamp;
 use crate::state::fleet::Fleet;
+use crate::state::looked::Looked;
 use crate::state::run::RunState;
 use crate::state::series::Series;
 use crate::state::timeline::Timeline;
 use crate::state::trail::Trail;
+use crate::tui::action::Order;
 
 /// Everything there is to show.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Model {
     pub reach: BTreeMap<HostName, Reach>,
     /// The run of this session: previewing, running or ended.
     pub live: Option<Watched>,
+    /// What the live run was begun by; the same again is begun from it.
+    pub order: Option<Order>,
     /// A recorded run that was opened, with its timeline. The live run is opened too when its timeline is looked at.
     pub opened: Option<Opened>,
     /// Two recorded runs that are compared.
@@ -207,6 +211,8 @@ pub struct Watched {
     pub trail: Trail,
     /// Restart counters over time.
     pub series: Series,
+    /// How far its preview has come.
+    pub looked: Looked,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
 }
@@ -218,6 +224,7 @@ impl Watched {
         self.fleet.apply(event, &self.run);
         self.trail.apply(event, &self.run);
         self.series.apply(event);
+        self.looked.apply(event);
     }
 
     /// A recorded run.
@@ -291,6 +298,7 @@ impl Model {
             shelf: Shelf::default(),
             reach: BTreeMap::new(),
             live: None,
+            order: None,
             opened: None,
             compared: None,
             now,

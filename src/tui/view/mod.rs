@@ -2,5 +2,6 @@
 
 pub mod cells;
 pub mod frame;
+pub mod heads;
 pub mod now;
 pub mod panel;

@@ -4,6 +4,7 @@ use crate::model::time::Timestamp;
 use crate::state::run::RunState;
 use crate::state::words;
 use crate::tui::model::{Model, Watched};
+use crate::tui::screen::preview;
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Shown, Times, Ui};
 
@@ -44,6 +45,9 @@ pub fn at(model: &Model, ui: &Ui, moment: Timestamp) -> String {
 
 /// The sentence.
 pub fn sentence(model: &Model, ui: &Ui) -> String {
+    if let Some(of_preview) = preview::now(model, ui) {
+        return of_preview;
+    }
     match (&model.live, &ui.shown) {
         (Some(live), _) if live.is_live() => of_live(live, model.now),
         (_, Shown::Recorded(run)) if matches!(ui.screen, Screen::Run | Screen::Host(_) | Screen::Timeline) => {
