@@ -81,9 +81,4 @@ impl Looked {
     pub fn silent(&self, count: usize) -> Vec<HostName> {
         self.silent.from(0).take(count).filter_map(|place| self.names.get(place).cloned()).collect()
     }
-
-    /// Some of the hosts that cannot be reached, in run order.
-    pub fn unreachable(&self, count: usize) -> Vec<HostName> {
-        self.down.from(0).take(count).filter_map(|place| self.names.get(place).cloned()).collect()
-    }
 }

@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use tui_input::Input as TextInput;
 
 use crate::model::control::Control;
+use crate::model::visible::visible;
 use crate::state::words;
 use crate::tui::action::Effect;
 use crate::tui::input::Key;
@@ -18,7 +19,7 @@ use crate::tui::screen::preview::text::wrapped;
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Ui};
 use crate::tui::update::edit;
-use crate::tui::view::cells::Cells;
+use crate::tui::view::cells::{Cells, cut};
 use crate::tui::view::frame::{MEDIUM, text_with_cursor};
 use crate::tui::view::panel;
 
@@ -95,24 +96,32 @@ fn title(live: &Watched) -> String {
     format!("{}Run {name} on {on}?", words::sim(run.sim))
 }
 
-/// The facts in as many rows as there are; where there are more, the last one says so.
+/// The facts, whole where there is room; else a row each, and what is missing is said.
 fn rows(ui: &Ui, facts: &[Fact], columns: usize, room: usize) -> Vec<Cells> {
-    let values = if ui.size.0 < MEDIUM { 14 } else { 17 };
-    let mut lines: Vec<Cells> = Vec::new();
-    for fact in facts {
-        for (at, text) in fact.texts.iter().flat_map(|text| wrapped(text, columns.saturating_sub(values))).enumerate() {
-            let label = if at == 0 { fact.label } else { "" };
-            lines.push(Cells::of(ui.theme, Tone::Strong, label).to(values).put(fact.tone, &text));
-        }
+    let values = if ui.size.0 < MEDIUM { 15 } else { 17 };
+    let line = |label: &str, tone: Tone, text: &str| {
+        Cells::of(ui.theme, Tone::Strong, label).to(values).put(tone, &cut(ui.theme, text, columns.saturating_sub(values)))
+    };
+    let whole = facts.iter().flat_map(|fact| {
+        let texts = fact.texts.iter().flat_map(|text| wrapped(text, columns.saturating_sub(values)));
+        texts.enumerate().map(move |(at, text)| line(if at == 0 { fact.label } else { "" }, fact.tone, &text))
+    });
+    let whole: Vec<Cells> = whole.collect();
+    if whole.len() <= room {
+        return whole;
     }
-    if lines.len() > room {
-        lines.truncate(room.saturating_sub(1));
+    let short = facts.iter().map(|fact| line(fact.label, fact.tone, &visible(&fact.texts.join("; "))));
+    let mut short: Vec<Cells> = short.collect();
+    if short.len() > room {
+        short.truncate(room.saturating_sub(1));
+        let missing = facts.len() - short.len();
         if room > 0 {
-            let more = format!("{} Esc shows the plan; a higher window shows all of this", ui.theme.more());
-            lines.push(Cells::of(ui.theme, Tone::Warn, &more));
+            let more =
+                format!("{} {} more in a higher window; Esc shows the plan", ui.theme.more(), words::count(missing, "fact"));
+            short.push(Cells::of(ui.theme, Tone::Warn, &more));
         }
     }
-    lines
+    short
 }
 
 /// What is to be typed, and what is typed.

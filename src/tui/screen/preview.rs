@@ -18,6 +18,7 @@ use ratatui::layout::Rect;
 use crate::model::id::{HostName, RunId};
 use crate::model::outcome::Risk;
 use crate::model::time::Timestamp;
+use crate::model::visible::visible;
 use crate::state::foreseen::Foreseen;
 use crate::state::words;
 use crate::tui::action::{Action, Effect, Request};
@@ -73,13 +74,20 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
         () if goes_on(ui, watched) => keys.push((Action::Open, "run")),
         () => {}
     }
-    let diff = if ui.preview.diff { "plan" } else { "diff" };
-    keys.extend([(Action::NextPane, diff), (Action::NextProblem, "next plan"), (Action::Right, "hosts")]);
-    if again::off(ui, model, "").is_none() {
-        keys.extend([(Action::Exclude, "drop"), (Action::Reload, "check again")]);
+    let (diff, complete) = (if ui.preview.diff { "plan" } else { "diff" }, !ui.preview.rows.is_empty());
+    if complete {
+        keys.extend([(Action::NextPane, diff), (Action::NextProblem, "next plan"), (Action::Right, "hosts")]);
     }
-    keys.extend([(Action::CopyCommand, "CLI"), (Action::Zoom, "zoom"), (Action::Export, "save plan")]);
-    keys.extend([(Action::Plain, "plain"), (Action::Search, "search"), (Action::Back, "back")]);
+    if again::off(ui, model, "").is_none() {
+        keys.extend(complete.then_some((Action::Exclude, "drop")));
+        keys.push((Action::Reload, "check again"));
+    }
+    keys.push((Action::CopyCommand, "CLI"));
+    if complete {
+        keys.extend([(Action::Zoom, "zoom"), (Action::Export, "save plan")]);
+        keys.extend([(Action::Plain, "plain"), (Action::Search, "search")]);
+    }
+    keys.push((Action::Back, "back"));
     Frame { place: format!("{name}Preview"), badge, hint: hint(ui, watched), keys }
 }
 
@@ -141,11 +149,11 @@ pub fn now(model: &Model, ui: &Ui) -> Option<String> {
 fn looking(live: &Watched) -> String {
     let looked = &live.looked;
     let (hosts, answered, down) = (looked.hosts(), looked.answered(), looked.down());
-    let down = if down > 0 { format!(", {down} unreachable") } else { String::new() };
+    let down = if down > 0 { format!(", {down} down") } else { String::new() };
     if answered < hosts {
-        return format!("Nothing has been changed. Read-only checks: {answered} of {hosts} hosts answered{down}.");
+        return format!("Nothing has been changed. Read-only checks: {answered} of {hosts} answered{down}.");
     }
-    format!("Nothing has been changed. Read-only checks: {} of {hosts} hosts are done{down}.", looked.done())
+    format!("Nothing has been changed. Read-only checks: {} of {hosts} done{down}.", looked.done())
 }
 
 /// Paints it.
@@ -187,7 +195,7 @@ pub fn update(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
             let Some(row) = ui.preview.row() else { return Vec::new() };
             let hosts = words::hosts(rows::hosts(&watched.run, &ui.preview.seen, row), usize::MAX);
             let text = format!("{hosts}: {}", rows::would(&watched.run, &ui.preview.seen, row));
-            return vec![Effect::Copy { what: "the plan in one line".to_owned(), text }];
+            return vec![Effect::Copy { what: "the plan in one line".to_owned(), text: visible(&text).into_owned() }];
         }
         _ => travel(ui, model, watched, action),
     }
@@ -224,7 +232,7 @@ fn have(hosts: usize) -> String {
 
 /// Moves the cursor; where the plan has the whole screen, scrolls it.
 fn travel(ui: &mut Ui, model: &Model, watched: &Watched, action: Action) {
-    let panes = place::of_terminal(model, ui, ui.preview.rows.len(), ui.preview.zoomed);
+    let panes = place::of_terminal(model, ui, watched);
     let page = usize::from(if ui.preview.zoomed { panes.details.height.saturating_sub(1) } else { panes.list.height }).max(1);
     let (page, half) = (page.cast_signed(), (page / 2).max(1).cast_signed());
     let by = match action {
@@ -249,7 +257,7 @@ fn travel(ui: &mut Ui, model: &Model, watched: &Watched, action: Action) {
 
 fn to_row(ui: &mut Ui, model: &Model, watched: &Watched, row: usize) {
     let count = ui.preview.rows.len();
-    let height = usize::from(place::of_terminal(model, ui, count, ui.preview.zoomed).list.height);
+    let height = usize::from(place::of_terminal(model, ui, watched).list.height);
     let State { rows, seen, cursor, scroll, .. } = &mut ui.preview;
     let before = cursor.row;
     cursor.to(row, count, height, |row| rows::item(&watched.run, seen, *rows.get(row)?));
@@ -377,7 +385,7 @@ pub fn settle(ui: &mut Ui, model: &Model) {
     }
     let lines =
         if ui.preview.scroll > 0 { ui.preview.row().map_or(0, |row| look::plan_of(model, ui, watched, row).len()) } else { 0 };
-    let room = place::of_terminal(model, ui, ui.preview.rows.len(), ui.preview.zoomed).details.height.saturating_sub(1);
+    let room = place::of_terminal(model, ui, watched).details.height.saturating_sub(1);
     ui.preview.scroll = ui.preview.scroll.min(lines.saturating_sub(usize::from(room)));
 }
 

@@ -1,6 +1,6 @@
 //! The screens as pure functions: a model and keys in, a page out.
 
 mod basics;
-mod preview;
 pub mod page;
+mod preview;
 pub mod story;

@@ -54,7 +54,7 @@ pub(super) fn facts(model: &Model, ui: &Ui, live: &Watched) -> Vec<Fact> {
     all.extend(opens(model, run, seen));
     all.push(first_failure(model, run));
     if let Some(worst) = side::at_worst(summary) {
-        all.push(fact("At worst", Tone::Plain, format!("{worst} before it stops by itself")));
+        all.push(fact("At worst", Tone::Plain, side::worst_words(worst)));
     }
     all.extend(batches(run, more));
     if let Some(asked) = run.asked.as_ref().filter(|asked| asked.phrase.is_some() && !asked.why.is_empty()) {

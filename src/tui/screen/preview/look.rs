@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::state::run::PlanSummary;
 use crate::state::words;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::preview::place::{self, Panes};
@@ -20,8 +21,8 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, watched
     if watched.run.summary.is_none() {
         return paint(buf, area, looking(ui, watched, usize::from(area.height)));
     }
-    let panes = place::panes(area, ui.size.1, ui.preview.rows.len(), ui.preview.zoomed);
-    numbers(buf, panes, ui, watched);
+    let panes = place::of_preview(area, ui, watched);
+    head(buf, panes, ui, watched);
     let width = usize::from(panes.list.width);
     let table = Table::new(model, ui, watched, width);
     paint(buf, panes.heads, [table.heads()]);
@@ -34,7 +35,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, watched
     }
 }
 
-fn numbers(buf: &mut Buffer, panes: Panes, ui: &Ui, watched: &Watched) {
+fn head(buf: &mut Buffer, panes: Panes, ui: &Ui, watched: &Watched) {
     let width = usize::from(panes.numbers.width);
     let theme = ui.theme;
     if panes.side.height > 0 {
@@ -43,14 +44,18 @@ fn numbers(buf: &mut Buffer, panes: Panes, ui: &Ui, watched: &Watched) {
         return paint(buf, panes.numbers, [rule(theme, "plan: identical hosts folded, most dangerous first", &right, width)]);
     }
     let Some(summary) = &watched.run.summary else { return };
+    paint(buf, panes.numbers, numbers(ui, summary, panes.numbers.width, usize::from(panes.numbers.height)));
+}
+
+/// The numbers of the plan in at most so many rows.
+pub(super) fn numbers(ui: &Ui, summary: &PlanSummary, columns: u16, rows: usize) -> Vec<Cells> {
     let indent = if ui.size.0 < MEDIUM { 6 } else { 8 };
-    let rows = usize::from(panes.numbers.height);
-    paint(buf, panes.numbers, labelled(theme, "PLAN", indent, &side::numbers(summary), width, rows));
+    labelled(ui.theme, "PLAN", indent, &side::numbers(summary), usize::from(columns), rows)
 }
 
 /// The lines of the plan of a row as the details show them.
 pub(super) fn plan_of(model: &Model, ui: &Ui, watched: &Watched, row: Row) -> Vec<Cells> {
-    let panes = place::of_terminal(model, ui, ui.preview.rows.len(), ui.preview.zoomed);
+    let panes = place::of_terminal(model, ui, watched);
     let columns = usize::from(panes.details.width).max(20);
     let plans = Plans::new(model, ui, watched);
     if ui.preview.diff { plans.diff(row, columns) } else { plans.whole(row, columns) }
@@ -132,7 +137,7 @@ fn looking(ui: &Ui, watched: &Watched, rows: usize) -> Vec<Cells> {
     );
     let mut named = |label: &str, tone: Tone, count: usize, names: &[crate::model::id::HostName]| {
         if count > 0 {
-            let mut text = words::hosts(names, NAMES);
+            let mut text = words::hosts(names, NAMES).replace('…', theme.more());
             if count > names.len() {
                 text = format!("{text} {} {count} in all", theme.more());
             }
@@ -141,7 +146,6 @@ fn looking(ui: &Ui, watched: &Watched, rows: usize) -> Vec<Cells> {
     };
     const SHOWN: usize = 50;
     named("no answer yet", Tone::Strong, looked.hosts() - looked.answered(), &looked.silent(SHOWN));
-    named("unreachable", Tone::Far, looked.down(), &looked.unreachable(SHOWN));
     let room = rows.saturating_sub(lines.len() + 1);
     let problems = watched.fleet.group_rows(0, room);
     let problems: Vec<_> = problems.into_iter().filter(|group| group.key.class.is_problem()).collect();

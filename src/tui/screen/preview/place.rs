@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::tui::model::Model;
+use crate::tui::model::{Model, Watched};
+use crate::tui::screen::preview::look;
 use crate::tui::ui::Ui;
 use crate::tui::view::frame::{self, MEDIUM, WIDE};
 
@@ -26,19 +27,20 @@ pub(super) struct Panes {
     pub side: Rect,
 }
 
-/// The panes of a screen of this size for a list of so many rows.
-pub(super) fn panes(area: Rect, height: u16, rows: usize, zoomed: bool) -> Panes {
+/// The panes of a screen of this size for a list of so many rows, under so many rows of numbers where there is room.
+pub(super) fn panes(area: Rect, height: u16, rows: usize, numbers: usize, zoomed: bool) -> Panes {
     let none = Rect { height: 0, ..area };
     let wide = area.width >= WIDE;
     let side = if wide && !zoomed { (area.width * 35 / 100).clamp(42, 60) } else { 0 };
     let left = if side > 0 { area.width - side - 1 } else { area.width };
     let row = |y: u16, rows: u16| Rect { y: area.y + y, height: rows, width: left, ..area };
-    let numbers = match () {
-        () if side > 0 => 1,
-        () if area.height >= 8 => 2,
-        () => 1,
-    }
-    .min(area.height);
+    let most = match area.height {
+        _ if side > 0 => 1,
+        0..8 => 1,
+        8..18 => 2,
+        _ => 3,
+    };
+    let numbers = u16::try_from(numbers).unwrap_or(most).clamp(1, most).min(area.height);
     let heads = u16::from(area.width >= MEDIUM && !zoomed).min(area.height - numbers);
     let room = area.height - numbers - heads;
     let wanted = u16::try_from(rows).unwrap_or(u16::MAX).max(1);
@@ -62,9 +64,15 @@ pub(super) fn panes(area: Rect, height: u16, rows: usize, zoomed: bool) -> Panes
     }
 }
 
+/// The panes of the preview as it is.
+pub(super) fn of_preview(area: Rect, ui: &Ui, watched: &Watched) -> Panes {
+    let numbers = watched.run.summary.as_ref().map_or(1, |summary| look::numbers(ui, summary, area.width, 3).len());
+    panes(area, ui.size.1, ui.preview.rows.len(), numbers, ui.preview.zoomed)
+}
+
 /// The same for the terminal as it is.
-pub(super) fn of_terminal(model: &Model, ui: &Ui, rows: usize, zoomed: bool) -> Panes {
+pub(super) fn of_terminal(model: &Model, ui: &Ui, watched: &Watched) -> Panes {
     let (width, height) = ui.size;
     let area = frame::body(Rect { x: 0, y: 0, width, height }, model, ui);
-    area.map_or_else(Panes::default, |area| panes(area, height, rows, zoomed))
+    area.map_or_else(Panes::default, |area| of_preview(area, ui, watched))
 }

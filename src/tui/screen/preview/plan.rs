@@ -5,15 +5,15 @@ use crate::model::id::HostName;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Basis, ClosePolicy};
 use crate::model::time::Timestamp;
-use crate::model::visible::width;
+use crate::model::visible::{visible, width};
 use crate::state::class;
 use crate::state::foreseen::{self, Stands};
 use crate::state::run::{HostState, Preview, RunState};
 use crate::state::words;
 use crate::tui::model::{Model, Watched};
-use crate::tui::screen::preview::closes;
 use crate::tui::screen::preview::rows::{self, Row};
 use crate::tui::screen::preview::text::wrapped;
+use crate::tui::screen::preview::{closes, side};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
@@ -233,26 +233,17 @@ pub(crate) fn age(now: Timestamp, at: Timestamp) -> String {
     if age.as_secs() < 60 { format!("{} s", age.as_secs()) } else { words::clock(age) }
 }
 
-/// The preview as a text: every group with all of its hosts and its whole plan.
+/// The preview as a text: every group with all of its hosts and its whole plan. It may be read at any time, so that what was
+/// seen has a time and no age.
 pub(super) fn as_text(model: &Model, ui: &Ui, watched: &Watched) -> String {
-    let plans = Plans::new(model, ui, watched);
-    let run = &watched.run;
-    let mut text = String::new();
-    let mut line = |words: &str| {
-        text.push_str(words.trim_end());
-        text.push('\n');
-    };
-    for part in crate::tui::screen::preview::side::in_words(watched) {
-        line(&part);
-    }
-    for folded in 0..ui.preview.seen.groups.len() {
+    let plans = Plans { live: false, ..Plans::new(model, ui, watched) };
+    let (run, seen) = (&watched.run, &ui.preview.seen);
+    let mut lines = side::in_words(watched);
+    for folded in 0..seen.groups.len() {
         let row = Row { folded, host: None };
-        line("");
-        line(&plans.title(row));
-        line(&format!("  {}", rows::would(run, &ui.preview.seen, row)));
-        for cells in plans.whole(row, usize::MAX) {
-            line(&cells.text());
-        }
+        lines.extend([String::new(), plans.title(row), format!("  {}", rows::would(run, seen, row))]);
+        lines.extend(plans.whole(row, usize::MAX).iter().map(Cells::text));
     }
-    text
+    let clean = lines.iter().map(|line| format!("{}\n", visible(line).trim_end()));
+    clean.collect()
 }

@@ -41,11 +41,12 @@ pub(crate) fn numbers(summary: &PlanSummary) -> Vec<(Tone, String)> {
         (0, changes) => parts.push((Tone::Plain, format!("None of {} destroys anything.", words::count(changes, "change")))),
         (destroy, changes) => {
             parts.push((Tone::Bad, "DESTROYS:".to_owned()));
-            parts.push((Tone::Plain, format!("{destroy} of {} cannot be undone.", words::count(changes, "change"))));
+            parts.push((Tone::Plain, format!("{destroy} of {}, no undo.", words::count(changes, "change"))));
         }
     }
     if let Some(worst) = at_worst(summary) {
-        parts.push((Tone::Plain, format!("At worst {worst} before it stops.")));
+        let hosts = words::count(worst, "host");
+        parts.push((Tone::Plain, format!("At worst {hosts} {}.", if worst == 1 { "fails" } else { "fail" })));
     }
     let basis: Vec<String> = basis(summary).iter().map(|(word, n, _)| format!("{n} {word}")).collect();
     if !basis.is_empty() {
@@ -54,10 +55,14 @@ pub(crate) fn numbers(summary: &PlanSummary) -> Vec<(Tone, String)> {
     parts
 }
 
-/// `3 failed hosts`; none where nothing can fail that matters.
-pub(crate) fn at_worst(summary: &PlanSummary) -> Option<String> {
-    let worst = summary.at_worst.min(summary.change_hosts);
-    (worst > 0).then(|| words::count(worst, "failed host"))
+/// How many hosts can fail before it stops by itself; none where nothing is changed.
+pub(crate) fn at_worst(summary: &PlanSummary) -> Option<usize> {
+    Some(summary.at_worst.min(summary.change_hosts)).filter(|worst| *worst > 0)
+}
+
+/// The same in words: `3 failed hosts before it stops by itself`.
+pub(crate) fn worst_words(worst: usize) -> String {
+    format!("{} before it stops by itself", words::count(worst, "failed host"))
 }
 
 /// What the claims rest on: the word, how many, what that means.
@@ -90,7 +95,9 @@ pub(crate) fn in_words(watched: &Watched) -> Vec<String> {
     let id = run.run.as_ref().map_or_else(String::new, ToString::to_string);
     let mut lines = vec![format!("{}plan of run {id}: {name} on {}", words::sim(run.sim), visible(&run.selector))];
     if let Some(summary) = &run.summary {
-        lines.extend(numbers(summary).into_iter().map(|(_, text)| text));
+        let numbers: Vec<String> = numbers(summary).into_iter().map(|(_, text)| text).collect();
+        lines.push(format!("complete since {} {}Z", summary.at.date(), summary.at.clock()));
+        lines.push(numbers.join(" "));
     }
     for (at, batch) in run.batches.iter().enumerate() {
         lines.push(format!("batch {} of {}: {}", at + 1, run.batches.len(), words::hosts(batch, usize::MAX)));
@@ -127,7 +134,7 @@ pub(crate) fn lines(model: &Model, ui: &Ui, watched: &Watched, columns: usize) -
         n => say("DESTROYS", Tone::Bad, &format!("{n} of {changes} cannot be undone")),
     }
     if let Some(worst) = at_worst(summary) {
-        say("at worst", Tone::Plain, &format!("{worst} before it stops by itself"));
+        say("at worst", Tone::Plain, &worst_words(worst));
     }
     if let Some(out) = run.max_out {
         say("at once", Tone::Plain, &format!("at most {} out of service", words::count(out, "host")));
