@@ -110,7 +110,13 @@ fn rows(ui: &Ui, facts: &[Fact], columns: usize, room: usize) -> Vec<Cells> {
     if whole.len() <= room {
         return whole;
     }
-    let short = facts.iter().map(|fact| line(fact.label, fact.tone, &visible(&fact.texts.join("; "))));
+    let short = facts.iter().map(|fact| {
+        let text = match fact.texts.as_slice() {
+            [first, _, ..] => format!("1 of {}: {first}", fact.texts.len()),
+            texts => texts.concat(),
+        };
+        line(fact.label, fact.tone, &visible(&text))
+    });
     let mut short: Vec<Cells> = short.collect();
     if short.len() > room {
         short.truncate(room.saturating_sub(1));

@@ -3,6 +3,7 @@
 mod again;
 pub(super) mod closes;
 mod look;
+mod looking;
 mod matrix;
 mod place;
 mod plan;

@@ -412,7 +412,8 @@ fn where_nothing_is_to_be_changed_or_can_be_it_is_said() {
 #[test]
 fn the_plan_says_when_what_it_opens_is_closed_only_where_that_is_known() {
     for (books, words) in [
-        (vec![book("always")], "comes back on every way out, even if you abort"),
+        (vec![book("always")], "comes back even if you abort"),
+        (vec![book("when-verified")], "comes back once verified, else stays open"),
         (vec![book("never")], "is not put back by this run"),
         (Vec::new(), "the runbook says when it comes back"),
     ] {
@@ -509,7 +510,7 @@ fn every_size_is_painted_in_every_state_and_ascii_stays_ascii() {
         (previewed(), "<Enter>restart<Enter>"),
         (large(), "G"),
         (large(), "<Enter>"),
-        (nothing(false), ""),
+        (nothing(false), "/enabled<Enter>"),
         (nothing(true), "l"),
         (ended(previewed(), RunState::Aborted), ""),
     ];

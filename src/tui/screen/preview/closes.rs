@@ -31,8 +31,8 @@ pub(crate) fn policy(model: &Model, run: &RunState, step: &PlannedStep) -> Optio
 /// When it is closed, in words.
 pub(crate) fn words(policy: Option<ClosePolicy>) -> &'static str {
     match policy {
-        Some(ClosePolicy::Always) => "comes back on every way out, even if you abort",
-        Some(ClosePolicy::WhenVerified) => "comes back once the host is verified; else it stays open",
+        Some(ClosePolicy::Always) => "comes back even if you abort",
+        Some(ClosePolicy::WhenVerified) => "comes back once verified, else stays open",
         Some(ClosePolicy::Never) => "is not put back by this run",
         None => "the runbook says when it comes back",
     }

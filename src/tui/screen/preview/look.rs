@@ -6,12 +6,13 @@ use ratatui::layout::Rect;
 use crate::state::run::PlanSummary;
 use crate::state::words;
 use crate::tui::model::{Model, Watched};
+use crate::tui::screen::preview::looking;
 use crate::tui::screen::preview::place::{self, Panes};
 use crate::tui::screen::preview::plan::Plans;
 use crate::tui::screen::preview::rows::{Row, Table};
 use crate::tui::screen::preview::side::{self, Line};
 use crate::tui::screen::preview::text::labelled;
-use crate::tui::theme::{Theme, Tone};
+use crate::tui::theme::Tone;
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::{Cells, cut, paint, rule};
 use crate::tui::view::frame::MEDIUM;
@@ -19,7 +20,7 @@ use crate::tui::view::frame::MEDIUM;
 /// Paints it.
 pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, watched: &Watched) {
     if watched.run.summary.is_none() {
-        return paint(buf, area, looking(ui, watched, usize::from(area.height)));
+        return paint(buf, area, looking::lines(ui, watched, usize::from(area.width), usize::from(area.height)));
     }
     let panes = place::of_preview(area, ui, watched);
     head(buf, panes, ui, watched);
@@ -108,61 +109,4 @@ fn aside(buf: &mut Buffer, panes: Panes, model: &Model, ui: &Ui, watched: &Watch
         crate::tui::view::panel::clear(buf, last);
         paint(buf, last, [Cells::of(theme, Tone::Dim, &format!(" {} o shows all of it", theme.more()))]);
     }
-}
-
-/// How far the preview has come, and which hosts are in the way.
-fn looking(ui: &Ui, watched: &Watched, rows: usize) -> Vec<Cells> {
-    const NAMES: usize = 40;
-    let (theme, looked) = (ui.theme, &watched.looked);
-    let indent = if ui.size.0 < MEDIUM { 6 } else { 8 };
-    let part = |tone: Tone, text: String| (tone, text);
-    let mut lines = labelled(
-        theme,
-        "PLAN",
-        indent,
-        &[part(
-            Tone::Plain,
-            match watched.run.groups.is_empty() && !watched.is_live() {
-                true => "There is no preview of this run.".to_owned(),
-                false => format!(
-                    "{} of {} answered, {} looked at to the end.",
-                    looked.answered(),
-                    words::count(looked.hosts(), "host"),
-                    looked.done()
-                ),
-            },
-        )],
-        usize::from(ui.size.0),
-        2,
-    );
-    let mut named = |label: &str, tone: Tone, count: usize, names: &[crate::model::id::HostName]| {
-        if count > 0 {
-            let mut text = words::hosts(names, NAMES).replace('…', theme.more());
-            if count > names.len() {
-                text = format!("{text} {} {count} in all", theme.more());
-            }
-            lines.push(Cells::of(theme, tone, &format!("  {label}")).to(18).put(Tone::Plain, &text));
-        }
-    };
-    const SHOWN: usize = 50;
-    named("no answer yet", Tone::Strong, looked.hosts() - looked.answered(), &looked.silent(SHOWN));
-    let room = rows.saturating_sub(lines.len() + 1);
-    let problems = watched.fleet.group_rows(0, room);
-    let problems: Vec<_> = problems.into_iter().filter(|group| group.key.class.is_problem()).collect();
-    if !problems.is_empty() {
-        lines.push(Cells::new(theme));
-    }
-    for group in problems {
-        let class = group.key.class;
-        let why = watched.fleet.words(&watched.run, group.first).unwrap_or_default();
-        let name = watched.fleet.name(group.first).map_or_else(String::new, ToString::to_string);
-        let who = if group.hosts == 1 { name } else { format!("{name} and {} more", group.hosts - 1) };
-        lines.push(
-            Cells::of(theme, Theme::tone(class), &format!("  {} ", theme.mark(class)))
-                .put(Theme::tone(class), class.word())
-                .to(18)
-                .put(Tone::Plain, &format!("{who}: {why}")),
-        );
-    }
-    lines
 }
