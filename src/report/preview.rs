@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::model::event::PreviewGroup;
-use crate::model::id::{HostName, StepId};
+use crate::model::id::HostName;
 use crate::model::outcome::Outcome;
 use crate::model::visible::{pad, visible, width};
 use crate::report::paint::{Paint, Tone};
-use crate::state::run::{HostState, Preview, RunState};
+use crate::state::foreseen::effects;
+use crate::state::run::{Preview, RunState};
 use crate::state::summary;
 use crate::state::words;
 
@@ -166,37 +167,4 @@ pub fn short(out: &mut dyn Write, paint: Paint, state: &RunState) -> io::Result<
 /// What would happen on a host, in one line.
 pub fn in_short(state: &RunState, name: &HostName) -> String {
     effects(state, name).join(", ")
-}
-
-/// What would happen on a host, what cannot be undone first; or why nothing would.
-fn effects(state: &RunState, name: &HostName) -> Vec<String> {
-    let Some(host) = state.hosts.get(name) else { return Vec::new() };
-    if let Some(finding) = &host.unreachable {
-        return vec![format!("unreachable: {}", finding.summary)];
-    }
-    if let Some((step, preview)) = stopped(state, host) {
-        return vec![format!("{} at {}: {}", preview.outcome, words::step(state, step), preview.summary)];
-    }
-    let steps = state.steps.iter().filter_map(|step| Some((&step.id, host.preview.get(&step.id)?)));
-    let mut would: Vec<_> = steps.filter(|(_, preview)| preview.outcome == Outcome::WouldChange).collect();
-    would.sort_by_key(|(_, preview)| !preview.destroys);
-    let mut all = Vec::new();
-    for (id, preview) in would {
-        let mark = if preview.destroys { "DESTROYS: " } else { "" };
-        if preview.effects.is_empty() {
-            all.push(format!("{mark}{id}: {}", preview.summary));
-        }
-        // the claim is about the step as a whole
-        let marks = [mark].into_iter().chain(std::iter::repeat(""));
-        all.extend(preview.effects.iter().zip(marks).map(|(effect, mark)| format!("{mark}{effect}")));
-    }
-    if all.is_empty() {
-        all.push("nothing to change".to_owned());
-    }
-    all
-}
-
-fn stopped<'s>(state: &'s RunState, host: &'s HostState) -> Option<(&'s StepId, &'s Preview)> {
-    let mut steps = state.steps.iter().filter_map(|step| Some((&step.id, host.preview.get(&step.id)?)));
-    steps.find(|(_, preview)| !preview.outcome.is_fine())
 }

@@ -276,6 +276,7 @@ mod tests {
     use crate::model::finding::Finding;
     use crate::model::outcome::{HostOutcome, Outcome};
     use crate::model::step::Basis;
+    use crate::model::time::Timestamp;
     use crate::state::generated::runs;
     use crate::state::run::{Preview, RunState, UnitState};
     use crate::state::summary;
@@ -372,7 +373,7 @@ mod tests {
     fn a_preview_says_what_would_be() {
         let preview = |outcome| {
             let (summary, effects) = (String::new(), Vec::new());
-            of_preview(&Preview { outcome, basis: Basis::Seen, summary, effects, destroys: false })
+            of_preview(&Preview { outcome, basis: Basis::Seen, summary, effects, destroys: false, at: Timestamp::from_millis(0) })
         };
         let said = [Outcome::Already, Outcome::WouldChange, Outcome::WouldWait, Outcome::NotKnown, Outcome::Refused].map(preview);
         assert_eq!(said, [Class::Ok, Class::WouldChange, Class::WouldWait, Class::NotKnown, Class::Refused]);

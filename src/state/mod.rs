@@ -3,9 +3,11 @@
 pub mod choices;
 pub mod class;
 pub mod fleet;
+pub mod foreseen;
 #[cfg(test)]
 mod generated;
 pub mod log;
+pub mod looked;
 pub mod places;
 pub mod run;
 pub mod series;

@@ -231,6 +231,8 @@ pub struct HostState {
 /// What a unit would do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
+    /// When it was looked at.
+    pub at: Timestamp,
     /// The outcome in the preview.
     pub outcome: Outcome,
     /// What the claim rests on.
@@ -514,6 +516,7 @@ impl HostState {
             E::HostReach { finding, .. } => self.unreachable.clone_from(finding),
             E::PreviewStep { step, outcome, basis, summary, effects, destroys, .. } => {
                 let preview = Preview {
+                    at: event.ts,
                     outcome: *outcome,
                     basis: *basis,
                     summary: summary.clone(),

@@ -14,10 +14,12 @@ use crate::model::runbook::Runbook;
 use crate::model::time::Timestamp;
 use crate::state::fleet::Fleet;
 use crate::state::log::Logs;
+use crate::state::looked::Looked;
 use crate::state::run::RunState;
 use crate::state::series::Series;
 use crate::state::timeline::Timeline;
 use crate::state::trail::Trail;
+use crate::tui::action::Order;
 
 /// Everything there is to show.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Model {
     pub reach: Reached,
     /// The run of this session: previewing, running or ended.
     pub live: Option<Watched>,
+    /// What the live run was begun by; the same again is begun from it.
+    pub order: Option<Order>,
     /// A recorded run that was opened, with its timeline. The live run is opened too when its timeline is looked at.
     pub opened: Option<Opened>,
     /// Two recorded runs that are compared.
@@ -239,6 +243,8 @@ pub struct Watched {
     pub series: Series,
     /// What was seen and done on each host, line by line.
     pub logs: Logs,
+    /// How far its preview has come.
+    pub looked: Looked,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
     /// Whether it broke off by a fault of this program: no further event comes.
@@ -253,6 +259,7 @@ impl Watched {
         self.trail.apply(event, &self.run);
         self.series.apply(event);
         self.logs.apply(event);
+        self.looked.apply(event);
     }
 
     /// A recorded run.
@@ -326,6 +333,7 @@ impl Model {
             shelf: Shelf::default(),
             reach: Reached::default(),
             live: None,
+            order: None,
             opened: None,
             compared: None,
             now,

@@ -346,8 +346,14 @@ impl<D: Desk> Session<D> {
         for effect in effects {
             match effect {
                 Effect::Control(order) => self.parts.desk.order(order),
-                // a preview that was declined ends first
-                Effect::Ask(Request::Start(order)) if self.parts.model.is_live() => self.next = Some(order),
+                Effect::Ask(Request::Start(order)) => {
+                    self.parts.model.order = Some(order.clone());
+                    // a preview that was declined ends first
+                    match self.parts.model.is_live() {
+                        true => self.next = Some(order),
+                        false => self.parts.desk.ask(Request::Start(order)),
+                    }
+                }
                 Effect::Ask(request) => {
                     if let Request::Probe(hosts) = &request {
                         hosts.iter().for_each(|host| drop(self.parts.model.reach.insert(host.clone(), Reach::Asked)));

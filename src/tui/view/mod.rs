@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod frame;
+pub mod heads;
 pub mod now;
 pub mod panel;
 pub mod wrap;

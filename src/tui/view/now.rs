@@ -6,7 +6,7 @@ use crate::state::run::RunState;
 use crate::state::words;
 use crate::tui::action::Action;
 use crate::tui::model::{Model, Watched};
-use crate::tui::screen::{hosts, open};
+use crate::tui::screen::{hosts, open, preview};
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Shown, Times, Ui};
 
@@ -50,6 +50,9 @@ pub fn at(model: &Model, ui: &Ui, moment: Timestamp) -> String {
 
 /// The sentence.
 pub fn sentence(model: &Model, ui: &Ui) -> String {
+    if let Some(of_preview) = preview::now(model, ui) {
+        return of_preview;
+    }
     if let Some(live) = model.live.as_ref().filter(|live| live.is_live()) {
         return of_live(live, model, ui);
     }
@@ -92,9 +95,6 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     if let Some(reason) = &run.stopping {
         return format!("Stopping ({reason}): {finish}, then what is open is closed. Ctrl-C again ends them.");
     }
-    if !live.is_past_preview() {
-        return of_preview(live);
-    }
     let batch = run.batch.map_or_else(String::new, |(n, of)| format!(" (batch {n} of {of})"));
     let waits = waiting(run, &key(Action::Decide));
     if let Some(paused) = run.paused.as_ref().filter(|paused| paused.by != GATE) {
@@ -113,16 +113,6 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
         }
         n => format!("{waits}Changing {}{batch}.", words::count(n, "host")),
     }
-}
-
-fn of_preview(live: &Watched) -> String {
-    if live.waits_to_be_confirmed() {
-        return "Nothing has been changed. The preview waits for you.".to_owned();
-    }
-    let all = live.fleet.len();
-    let answered = live.run.hosts.len().min(all);
-    let _ = answered;
-    format!("Nothing has been changed. Read-only checks are running on {}.", words::count(all, "host"))
 }
 
 /// Who waits for a person, and with which key; empty where nobody does.

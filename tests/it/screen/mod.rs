@@ -4,4 +4,5 @@ mod basics;
 mod books;
 mod hosts;
 pub mod page;
+mod preview;
 pub mod story;
