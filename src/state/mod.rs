@@ -2,6 +2,7 @@
 
 pub mod class;
 pub mod fleet;
+pub mod log;
 pub mod places;
 pub mod run;
 pub mod series;
