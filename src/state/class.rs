@@ -1,7 +1,7 @@
 //! What a host, or a unit of a host, stands as on a screen: one word for what is known of it now, the worst first.
 
 use crate::model::finding::Finding;
-use crate::model::id::HostName;
+use crate::model::id::{HostName, StepId};
 use crate::model::outcome::{HostOutcome, Outcome};
 use crate::state::run::{HostState, Preview, RunState, UnitState};
 use crate::state::summary;
@@ -172,7 +172,7 @@ impl Class {
     }
 }
 
-/// What a host stands as. `held`: a step that runs on it waits for a person, see [`is_held`]. A host that ended well is
+/// What a host stands as. `held`: a step that runs on it, or has failed there, waits for a person, see [`is_held`]. A host that ended well is
 /// [`Class::Ok`] whether it was changed or not.
 pub fn of_host(run: &RunState, host: &HostState, held: bool) -> Class {
     if let Some(outcome) = host.outcome.filter(|_| host.undoing.is_none()) {
@@ -181,7 +181,7 @@ pub fn of_host(run: &RunState, host: &HostState, held: bool) -> Class {
     if run.finished.is_none() {
         match &host.running {
             _ if host.undoing.is_some() => return Class::RollingBack,
-            Some(_) if held => return Class::Held,
+            _ if held => return Class::Held,
             Some((step, _)) if host.units.get(step).is_some_and(|unit| unit.attempt > 1) => return Class::Retrying,
             Some(_) => return Class::Running,
             None if host.units.values().any(|unit| unit.started.is_some()) => return Class::Running,
@@ -198,8 +198,12 @@ pub fn of_host(run: &RunState, host: &HostState, held: bool) -> Class {
 /// Whether a step that runs on a host waits for a person. A question about all hosts that are left, between two
 /// batches, holds the run and none of them.
 pub fn is_held(run: &RunState, name: &HostName, host: &HostState) -> bool {
-    let Some((step, _)) = &host.running else { return false };
-    run.waiting.iter().any(|asked| asked.step.as_ref() == Some(step) && asked.hosts.contains(name))
+    let at = |step: &StepId| match &host.running {
+        Some((running, _)) => running == step,
+        // it has failed, and somebody is asked what to do about it
+        None => host.units.get(step).and_then(|unit| unit.outcome).is_some_and(|outcome| !outcome.is_fine()),
+    };
+    run.waiting.iter().any(|asked| asked.step.as_ref().is_some_and(&at) && asked.hosts.contains(name))
 }
 
 /// What a unit stands as; `running`: it is the one that runs on its host.

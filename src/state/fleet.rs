@@ -247,11 +247,13 @@ impl Fleet {
         let number = |step: &StepId| self.steps.get(step).copied();
         let at_step = host.running.as_ref().and_then(|(step, _)| number(step));
         let (step, cause) = match class {
-            Class::Held => (at_step, Arc::from("")),
-            class if class.is_problem() => cause(name, run, host).map_or((None, Arc::from("")), |found| {
-                let key = found.key();
-                (found.step.and_then(number), Arc::from(key))
-            }),
+            Class::Held if at_step.is_some() => (at_step, Arc::from("")),
+            class if class == Class::Held || class.is_problem() => {
+                cause(name, run, host).map_or((None, Arc::from("")), |found| {
+                    let key = found.key();
+                    (found.step.and_then(number), Arc::from(key))
+                })
+            }
             _ => (None, Arc::from("")),
         };
         let class = if class == Class::Retrying { Class::Running } else { class };
@@ -441,6 +443,16 @@ impl Fleet {
     /// The places of the hosts of a folded row, in run order.
     pub fn hosts_of(&self, key: &GroupKey, from: usize, count: usize) -> Vec<usize> {
         self.groups.get(key).map_or_else(Vec::new, |places| places.from(from).take(count).collect())
+    }
+
+    /// How many hosts a folded row has.
+    pub fn size_of(&self, key: &GroupKey) -> usize {
+        self.groups.get(key).map_or(0, Places::len)
+    }
+
+    /// How many hosts of a folded row come before a place.
+    pub fn before_in(&self, key: &GroupKey, place: usize) -> usize {
+        self.groups.get(key).map_or(0, |places| places.before(place))
     }
 
     /// Why a host is not ok, in its own words; as they came from it.

@@ -12,6 +12,7 @@ use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::runbook::Runbook;
 use crate::model::time::Timestamp;
 use crate::state::fleet::Fleet;
+use crate::state::log::Logs;
 use crate::state::run::RunState;
 use crate::state::series::Series;
 use crate::state::timeline::Timeline;
@@ -207,6 +208,8 @@ pub struct Watched {
     pub trail: Trail,
     /// Restart counters over time.
     pub series: Series,
+    /// What was seen and done on each host, as lines.
+    pub logs: Logs,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
 }
@@ -218,6 +221,7 @@ impl Watched {
         self.fleet.apply(event, &self.run);
         self.trail.apply(event, &self.run);
         self.series.apply(event);
+        self.logs.apply(event);
     }
 
     /// A recorded run.

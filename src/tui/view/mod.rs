@@ -2,5 +2,6 @@
 
 pub mod cells;
 pub mod frame;
+pub mod matrix;
 pub mod now;
 pub mod panel;

@@ -2,4 +2,5 @@
 
 mod basics;
 pub mod page;
+mod run;
 pub mod story;
