@@ -73,7 +73,7 @@ struct Finding {
 #[derive(Debug, Default)]
 pub struct State {
     cursor: Cursor<Item>,
-    /// Whether the person has moved the cursor: until then it stays on what is worst.
+    /// Whether the person has moved the cursor: until then it stays on what is most urgent.
     moved: bool,
     pane: Pane,
     zoom: bool,
@@ -167,7 +167,8 @@ fn hint(model: &Model, ui: &Ui, watched: &Watched) -> String {
     let last = watched.trail.lines().next_back();
     last.map_or_else(String::new, |line| {
         let host = line.host.as_ref().map_or_else(String::new, |host| format!("{host} "));
-        format!("{} {host}{}", now::at(model, ui, line.at).trim_end_matches('Z'), line.text)
+        let text = line.text.replace('→', ui.theme.arrow());
+        format!("{} {host}{text}", now::at(model, ui, line.at).trim_end_matches('Z'))
     })
 }
 
@@ -217,6 +218,9 @@ pub fn settle(ui: &mut Ui, model: &Model) {
     if ui.run.sort == Sort::Time && ui.run.frozen.is_none() && ui.run.order.as_ref().is_none_or(|(_, at)| stale(at)) {
         ui.run.order = Some((keys::by_time(watched, model.now), model.now));
     }
+    let pane = Some(ui.run.pane).filter(|pane| keys::panes(ui, model, watched).contains(pane));
+    // a pane for which there is no room any more takes no keys
+    ui.run.pane = pane.unwrap_or_default();
     let cursor = settled(ui, watched, Layout::of(ui, model, watched).list);
     let moved_on = ui.run.line_of != cursor.at;
     if moved_on {
@@ -231,7 +235,7 @@ fn settled(ui: &Ui, watched: &Watched, height: usize) -> Cursor<Item> {
     let rows = rows(ui, watched);
     let mut cursor = ui.run.cursor.clone();
     if !ui.run.moved {
-        cursor.to(0, rows.count(), height, |row| rows.item(row));
+        cursor.to(rows.most_urgent(), rows.count(), height, |row| rows.item(row));
         return cursor;
     }
     if cursor.at.as_ref().is_some_and(|item| rows.row_of(item).is_none()) {

@@ -82,10 +82,10 @@ fn list(model: &Model, ui: &Ui, watched: &Watched, layout: &Layout) -> Vec<Cells
     }
     let cursor = &state.cursor;
     for (n, item) in rows.items(cursor.top, layout.list).iter().enumerate() {
-        let here = cursor.top + n == cursor.row && (state.pane == Pane::List || layout.log == 0);
-        let under = rows.is_under(item);
-        let line = form.row(watched, model, item, cursor.top + n == cursor.row, under);
-        lines.push(line.reversed(here));
+        let here = cursor.top + n == cursor.row;
+        let line = form.row(watched, model, item, here, rows.is_under(item));
+        // the row in reverse tells which pane the keys go to
+        lines.push(line.reversed(here && state.pane == Pane::List));
     }
     lines
 }

@@ -110,7 +110,8 @@ fn counted(model: &Model, ui: &Ui, watched: &Watched, columns: usize, shape: Abo
     let with_bar = !shape.narrow && !shape.strip && room >= BAR[0] && !run.begun.is_empty();
     let line = if with_bar { bar(line, theme, &watched.fleet, room).put(Tone::Plain, "  ") } else { line };
     let line = line.join(counted);
-    let line = if tail.is_empty() { line } else { line.put(Tone::Plain, "  ").put(Tone::Strong, &tail) };
+    let fits = !tail.is_empty() && line.used() + 2 + width(&tail) <= columns;
+    let line = if fits { line.put(Tone::Plain, "  ").put(Tone::Strong, &tail) } else { line };
     if !shape.strip {
         return line;
     }

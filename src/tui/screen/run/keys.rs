@@ -73,15 +73,13 @@ fn go(ui: &mut Ui, model: &Model, watched: &Watched, by: isize) {
             let rows = rows(ui, watched);
             let mut cursor = ui.run.cursor.clone();
             cursor.by(by, rows.count(), height, |row| rows.item(row));
-            // on the first row it stays on what is worst
-            let moved = by != isize::MIN;
-            (ui.run.cursor, ui.run.moved) = (cursor, moved);
+            (ui.run.cursor, ui.run.moved) = (cursor, true);
         }
         Pane::Log => {
-            let all = lower::content(ui, model, watched, usize::from(ui.size.0)).lines.len();
-            let last = all.saturating_sub(1);
-            let line = ui.run.line.unwrap_or(last).min(last).saturating_add_signed(by).min(last);
-            ui.run.line = Some(line).filter(|line| *line < last);
+            let content = lower::content(ui, model, watched, usize::from(ui.size.0));
+            let last = content.lines.len().saturating_sub(1);
+            let line = content.cursor(ui.run.line).saturating_add_signed(by).min(last);
+            ui.run.line = Some(line).filter(|line| *line < last || !content.grows);
         }
         Pane::Side => {
             let last = watched.trail.lines().len().saturating_sub(1);
@@ -204,7 +202,7 @@ fn detail(ui: &mut Ui, watched: &Watched, hosts: bool) {
 }
 
 /// The panes that are on the screen, in their order.
-fn panes(ui: &Ui, model: &Model, watched: &Watched) -> Vec<Pane> {
+pub(super) fn panes(ui: &Ui, model: &Model, watched: &Watched) -> Vec<Pane> {
     let zoomed = ui.run.zoom;
     let layout = Layout::of(ui, model, watched);
     let mut panes = vec![Pane::List];
@@ -227,8 +225,8 @@ fn pane(ui: &mut Ui, model: &Model, watched: &Watched, by: usize) {
 /// The log follows or stays; the list stays as it is or sorts again.
 fn follow(ui: &mut Ui, model: &Model, watched: &Watched) {
     if ui.run.pane == Pane::Log {
-        let last = lower::content(ui, model, watched, usize::from(ui.size.0)).lines.len().saturating_sub(1);
-        ui.run.line = if ui.run.line.is_some() { None } else { last.checked_sub(1) };
+        let content = lower::content(ui, model, watched, usize::from(ui.size.0));
+        ui.run.line = if ui.run.line.is_some() || !content.grows { None } else { Some(content.cursor(None)) };
         return;
     }
     if ui.run.frozen.take().is_some() {
@@ -312,8 +310,7 @@ fn copy(ui: &mut Ui, model: &Model, watched: &Watched) -> Vec<Effect> {
         (Pane::List, _) => host_set(ui, watched),
         (Pane::Log, _) => {
             let content = lower::content(ui, model, watched, usize::from(ui.size.0));
-            let last = content.lines.len().saturating_sub(1);
-            let line = content.lines.get(ui.run.line.unwrap_or(last).min(last));
+            let line = content.lines.get(content.cursor(ui.run.line));
             line.map(|line| copied("the line", line.text.clone().into_owned())).unwrap_or_default()
         }
         (Pane::Side, _) => {

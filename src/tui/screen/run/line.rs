@@ -90,13 +90,12 @@ impl<'r> Form<'r> {
     pub(super) fn row(&self, watched: &Watched, model: &Model, item: &Item, cursor: bool, under: bool) -> Cells {
         let mark = if cursor { self.theme.cursor() } else { " " };
         let line = Cells::of(self.theme, Tone::Strong, mark).to(2);
-        let line = match item {
+        match item {
             Item::Host(name) => self.host(line, watched, model, name, under),
             Item::Group(key) => self.group(line, watched, key),
             Item::Step(n) => self.step(line, watched, model, *n),
             Item::Between => line.to(5).put(Tone::Active, "between two steps"),
-        };
-        line.reversed(cursor)
+        }
     }
 
     fn host(&self, line: Cells, watched: &Watched, model: &Model, name: &HostName, under: bool) -> Cells {

@@ -76,8 +76,16 @@ pub(super) struct Content<'m> {
     /// At the end of the title.
     note: String,
     pub(super) lines: Vec<Text<'m>>,
-    /// Whether it grows while it is looked at.
-    log: bool,
+    /// Whether it grows at its end while it is looked at.
+    pub(super) grows: bool,
+}
+
+impl Content<'_> {
+    /// The line that the cursor is on: where nobody has moved it the last one of what grows, else the first one.
+    pub(super) fn cursor(&self, moved: Option<usize>) -> usize {
+        let last = self.lines.len().saturating_sub(1);
+        moved.unwrap_or(if self.grows { last } else { 0 }).min(last)
+    }
 }
 
 /// What the pane shows of the row under the cursor.
@@ -89,7 +97,7 @@ pub(super) fn content<'m>(ui: &Ui, model: &Model, watched: &'m Watched, columns:
             let id = watched.run.steps.iter().find(|step| step.n == *n).map_or_else(String::new, |s| step(&watched.run, &s.id));
             longest(model, watched, Some(*n), format!("{id}, longest first"))
         }
-        Some(Item::Between) | None => Content { title: String::new(), note: String::new(), lines: Vec::new(), log: false },
+        Some(Item::Between) | None => Content { title: String::new(), note: String::new(), lines: Vec::new(), grows: false },
     }
 }
 
@@ -104,7 +112,7 @@ fn of_host<'m>(watched: &'m Watched, name: &HostName) -> Content<'m> {
     let lines: Vec<Text<'m>> = log.lines(from).map(|(_, line)| Text::of_log(line)).collect();
     let gone = log.first().saturating_sub(from);
     let note = if gone > 0 { format!("{} before are gone", count(gone, "line")) } else { String::new() };
-    Content { title, note, lines, log: true }
+    Content { title, note, lines, grows: true }
 }
 
 fn of_group<'m>(ui: &Ui, model: &Model, watched: &'m Watched, key: &GroupKey, columns: usize) -> Content<'m> {
@@ -118,10 +126,10 @@ fn of_group<'m>(ui: &Ui, model: &Model, watched: &'m Watched, key: &GroupKey, co
             let lines = names.first().map(|name| of_host(watched, name).lines).unwrap_or_default();
             let note =
                 if hosts > 1 { names.first().map_or_else(String::new, |name| format!("as on {name}")) } else { String::new() };
-            Content { title, note, lines, log: true }
+            Content { title, note, lines, grows: true }
         }
         (Class::Waiting, None) => waiting(watched, ui.theme, columns),
-        _ => Content { title, note: count(hosts, "host"), lines: Vec::new(), log: false },
+        _ => Content { title, note: count(hosts, "host"), lines: Vec::new(), grows: false },
     }
 }
 
@@ -140,7 +148,7 @@ fn common<'m>(ui: &Ui, names: &[HostName], hosts: usize, title: String) -> Conte
         same if compared < hosts => format!("same output on {same} of the first {compared}, numbers masked"),
         same => format!("same output on {}, numbers masked", count(same, "host")),
     };
-    Content { title, note, lines, log: false }
+    Content { title, note, lines, grows: false }
 }
 
 fn longest<'m>(model: &Model, watched: &'m Watched, n: Option<u32>, title: String) -> Content<'m> {
@@ -151,7 +159,7 @@ fn longest<'m>(model: &Model, watched: &'m Watched, n: Option<u32>, title: Strin
         let at = step(&watched.run, &id.id);
         Some(Text::plain(Tone::Plain, format!("{name}  {at}  {}", clock(model.now.since(host.since)))))
     });
-    Content { title, note: String::new(), lines: told.collect(), log: false }
+    Content { title, note: String::new(), lines: told.collect(), grows: false }
 }
 
 fn waiting<'m>(watched: &'m Watched, theme: Theme, columns: usize) -> Content<'m> {
@@ -161,27 +169,26 @@ fn waiting<'m>(watched: &'m Watched, theme: Theme, columns: usize) -> Content<'m
         let first: Vec<HostName> = hosts.iter().take(COMPARED * 3).cloned().collect();
         Text::plain(Tone::Plain, format!("batch {}  {}", n + 1, set(&first, hosts.len(), columns.saturating_sub(12), theme)))
     });
-    Content { title: "next batches".to_owned(), note: String::new(), lines: told.collect(), log: false }
+    Content { title: "next batches".to_owned(), note: String::new(), lines: told.collect(), grows: false }
 }
 
 /// The pane with its title.
 pub(super) fn lines(model: &Model, ui: &Ui, watched: &Watched, columns: usize, rows: usize) -> Vec<Cells> {
     let shown = content(ui, model, watched, columns);
     let all = shown.lines.len();
-    let focus = ui.run.pane == Pane::Log;
-    let at = ui.run.line.filter(|line| *line + 1 < all);
-    let note = match (at, shown.log) {
-        (Some(line), _) => format!("line {} of {all}{}", line + 1, if shown.log { ", not following" } else { "" }),
-        (None, true) if shown.note.is_empty() && all > 0 => {
-            format!("{}{}", count(all, "line"), if watched.is_live() { ", following" } else { "" })
-        }
-        _ => shown.note.clone(),
+    let at = ui.run.line.map(|line| shown.cursor(Some(line)));
+    let following = if watched.is_live() { ", following" } else { "" };
+    let note = match at {
+        Some(line) if shown.grows && watched.is_live() => format!("line {} of {all}, not following", line + 1),
+        Some(line) => format!("line {} of {all}", line + 1),
+        None if shown.grows && shown.note.is_empty() && all > 0 => format!("{}{following}", count(all, "line")),
+        None => shown.note.clone(),
     };
     let title = shown.title.replace('›', ui.theme.path());
     let mut lines = vec![rule(ui.theme, &title, &note, columns)];
-    let below = side::restarts_line(watched, ui).filter(|_| shown.log && rows >= 7 && columns >= 40);
+    let below = side::restarts_line(watched, ui).filter(|_| shown.grows && rows >= 7 && columns >= 40);
     let room = rows.saturating_sub(1 + if below.is_some() { 2 } else { 0 });
-    lines.extend(window(model, ui, &shown.lines, columns, room, at, focus));
+    lines.extend(window(model, ui, &shown, columns, room));
     if let Some(below) = below {
         lines.truncate(rows.saturating_sub(2));
         lines.push(Cells::new(ui.theme));
@@ -191,15 +198,15 @@ pub(super) fn lines(model: &Model, ui: &Ui, watched: &Watched, columns: usize, r
 }
 
 /// The part of the lines that is on the screen.
-fn window(model: &Model, ui: &Ui, all: &[Text<'_>], columns: usize, room: usize, at: Option<usize>, focus: bool) -> Vec<Cells> {
-    let last = match at {
-        None if all.iter().any(|line| line.at.is_some()) => all.len(),
-        // what does not grow is read from its beginning
-        None => all.len().min(if focus { all.len() } else { room }),
-        Some(line) if ui.run.wrap => line + 1,
-        Some(line) => (line + 1 + room / 2).max(room).min(all.len()),
+fn window(model: &Model, ui: &Ui, content: &Content<'_>, columns: usize, room: usize) -> Vec<Cells> {
+    let all = &content.lines;
+    let cursor = content.cursor(ui.run.line);
+    let last = match ui.run.line {
+        None if content.grows => all.len(),
+        Some(_) if ui.run.wrap => cursor + 1,
+        _ => (cursor + 1 + room / 2).max(room).min(all.len()),
     };
-    let cursor = at.or(all.len().checked_sub(1)).filter(|_| focus);
+    let cursor = Some(cursor).filter(|_| ui.run.pane == Pane::Log);
     let mut shown: Vec<Cells> = Vec::with_capacity(room);
     for (n, line) in all.iter().enumerate().take(last).rev() {
         let parts = painted(model, ui, line, columns);

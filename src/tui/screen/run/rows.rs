@@ -11,7 +11,7 @@ const LONGEST: usize = 20;
 
 /// What a row is about; the cursor is bound to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Item {
+pub(super) enum Item {
     /// A host.
     Host(HostName),
     /// Hosts that stand as the same for the same cause.
@@ -165,6 +165,20 @@ impl<'f> Rows<'f> {
         items
     }
 
+    /// Where the cursor is before it is moved: on what waits for a person, else on the first row.
+    pub(super) fn most_urgent(&self) -> usize {
+        let held = match &self.blocks {
+            Some(blocks) => {
+                blocks.iter().find(|block| block.key.class == Class::Held).map(|block| Item::Group(block.key.clone()))
+            }
+            None if self.fleet.counts().of(Class::Held) > 0 => {
+                self.fleet.rows(self.fleet.counts().problems(), 1).first().and_then(|place| self.host(*place))
+            }
+            None => None,
+        };
+        held.and_then(|item| self.row_of(&item)).unwrap_or_default()
+    }
+
     /// On which row something stands.
     pub(super) fn row_of(&self, item: &Item) -> Option<usize> {
         let Some(blocks) = &self.blocks else {
@@ -246,6 +260,3 @@ fn steps(fleet: &Fleet, unfolded: &BTreeSet<Item>, hosts: usize) -> Vec<Item> {
     }
     rows
 }
-
-#[cfg(test)]
-mod tests;

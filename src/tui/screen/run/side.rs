@@ -14,7 +14,7 @@ use crate::tui::screen::run::rows::Item;
 use crate::tui::screen::run::words::{set, step_to_show};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
-use crate::tui::view::cells::{Cells, rule};
+use crate::tui::view::cells::Cells;
 use crate::tui::view::now;
 
 /// The columns of a label.
@@ -27,6 +27,9 @@ const BATCHES: usize = 8;
 const LAST: usize = 200;
 /// Minutes of the speed.
 const MINUTES: usize = 12;
+/// Where the time of a batch begins, and its hosts.
+const TIME_AT: usize = 25;
+const HOSTS_AT: usize = 37;
 /// Columns of the counter in one line.
 const COUNTER: usize = 24;
 
@@ -44,8 +47,7 @@ pub(super) fn lines(model: &Model, ui: &Ui, watched: &Watched, columns: usize, r
         if !lines.is_empty() {
             lines.push((false, Cells::new(theme)));
         }
-        // the bar on its left ends in a rule already
-        lines.push((true, rule(theme, title, "", columns)));
+        lines.push((true, heading(theme, title, columns)));
         lines.extend(body.into_iter().map(|line| (false, line)));
     };
     if let Some(Item::Host(name)) = &ui.run.cursor.at {
@@ -57,13 +59,20 @@ pub(super) fn lines(model: &Model, ui: &Ui, watched: &Watched, columns: usize, r
         section("failures by cause", failures(ui, watched, columns));
         section("speed", speed(model, ui, watched));
     }
-    section(&format!("batches ({})", watched.run.batches.len()), batches(model, ui, watched));
+    section(&format!("batches ({})", watched.run.batches.len()), batches(model, ui, watched, columns));
     let room = rows.saturating_sub(lines.len() + 2);
     lines.push((false, Cells::new(theme)));
-    lines.push((true, rule(theme, "events", "", columns)));
+    lines.push((true, heading(theme, "events", columns)));
     lines.extend(events(model, ui, watched, room).into_iter().map(|line| (false, line)));
     lines.truncate(rows);
     lines
+}
+
+/// A rule with a title; the bar on its left ends in a piece of it.
+fn heading(theme: Theme, title: &str, columns: usize) -> Cells {
+    let line = Cells::of(theme, Tone::Dim, theme.rule()).put(Tone::Strong, &format!(" {title} "));
+    let fill = columns.saturating_sub(line.used());
+    line.put(Tone::Dim, &theme.rule().repeat(fill))
 }
 
 fn labelled(theme: Theme, label: &str) -> Cells {
@@ -203,7 +212,7 @@ impl Told {
     }
 }
 
-fn batches(model: &Model, ui: &Ui, watched: &Watched) -> Vec<Cells> {
+fn batches(model: &Model, ui: &Ui, watched: &Watched, columns: usize) -> Vec<Cells> {
     let (theme, run) = (ui.theme, &watched.run);
     let mut lines: Vec<Cells> = Vec::new();
     let skipped = run.begun.len().saturating_sub(LAST);
@@ -213,7 +222,7 @@ fn batches(model: &Model, ui: &Ui, watched: &Watched) -> Vec<Cells> {
     let told = told(&run.begun[skipped..]);
     let room = BATCHES.saturating_sub(2);
     for told in &told[told.len().saturating_sub(room)..] {
-        lines.push(of_batches(theme, run, told));
+        lines.push(of_batches(theme, run, told, columns));
     }
     for batch in run.begun.iter().rev().take(1).filter(|batch| batch.ended.is_none()) {
         lines.push(now_running(model, ui, watched, batch));
@@ -255,7 +264,7 @@ fn told(begun: &[BatchState]) -> Vec<Told> {
     told
 }
 
-fn of_batches(theme: Theme, run: &RunState, told: &Told) -> Cells {
+fn of_batches(theme: Theme, run: &RunState, told: &Told, columns: usize) -> Cells {
     let name = match (told.first == told.last, told.canary) {
         (true, true) => format!("{} canary", told.first),
         (true, false) => told.first.to_string(),
@@ -271,8 +280,9 @@ fn of_batches(theme: Theme, run: &RunState, told: &Told) -> Cells {
     let half = times.get(times.len() / 2).copied().unwrap_or_default();
     let each = if told.times.len() > 1 { " median" } else { "" };
     let hosts = run.batches.get(told.first.saturating_sub(1)).filter(|_| told.first == told.last);
-    let hosts = hosts.filter(|hosts| hosts.len() <= 4).map(|hosts| set(hosts, hosts.len(), 20, theme));
-    line.to(32).put(Tone::Plain, &format!("{}{each}", clock(half))).to(46).put(Tone::Dim, &hosts.unwrap_or_default())
+    let hosts =
+        hosts.filter(|hosts| hosts.len() <= 4).map(|hosts| set(hosts, hosts.len(), columns.saturating_sub(HOSTS_AT), theme));
+    line.to(TIME_AT).put(Tone::Plain, &format!("{}{each}", clock(half))).to(HOSTS_AT).put(Tone::Dim, &hosts.unwrap_or_default())
 }
 
 fn now_running(model: &Model, ui: &Ui, watched: &Watched, batch: &BatchState) -> Cells {
@@ -286,7 +296,7 @@ fn now_running(model: &Model, ui: &Ui, watched: &Watched, batch: &BatchState) ->
     let until = watched.run.finished.as_ref().map_or(model.now, |finished| finished.at);
     let time = clock(until.since(batch.started));
     let word = if watched.is_live() { " so far" } else { "" };
-    line.to(32).put(Tone::Plain, &format!("{time}{word}"))
+    line.to(TIME_AT).put(Tone::Plain, &format!("{time}{word}"))
 }
 
 /// The last events, newest first.
