@@ -23,12 +23,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui) {
     paint(buf, area, above.into_iter().take(layout.head));
     let below = cut(area, 0, layout.head);
     if layout.list > 0 {
-        paint(buf, Rect { width: columns(layout.left), ..below }, list(model, ui, watched, &layout));
+        left(buf, below, &layout, layout.titled, list(model, ui, watched, &layout));
     }
     if layout.log > 0 {
         let from = usize::from(below.height).saturating_sub(layout.log);
-        let place = Rect { width: columns(layout.left), ..cut(below, 0, from) };
-        paint(buf, place, lower::lines(model, ui, watched, layout.left, layout.log));
+        left(buf, cut(below, 0, from), &layout, true, lower::lines(model, ui, watched, layout.left, layout.log));
     }
     if layout.side > 0 {
         let apart = usize::from(area.width) - layout.side;
@@ -38,6 +37,14 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui) {
         }
         paint(buf, cut(below, apart, 0), lines.into_iter().map(|(_, line)| line));
     }
+}
+
+/// Paints a pane of the left column; only its title reaches the bar.
+fn left(buf: &mut Buffer, area: Rect, layout: &Layout, titled: bool, lines: Vec<Cells>) {
+    let title = usize::from(titled);
+    let mut lines = lines.into_iter();
+    paint(buf, Rect { width: columns(layout.left), ..area }, lines.by_ref().take(title));
+    paint(buf, Rect { width: columns(layout.left - layout.gap()), ..cut(area, 0, title) }, lines);
 }
 
 fn columns(n: usize) -> u16 {
@@ -72,7 +79,7 @@ fn list(model: &Model, ui: &Ui, watched: &Watched, layout: &Layout) -> Vec<Cells
     let state = &ui.run;
     let rows = rows(ui, watched);
     let longest = state.of.as_ref().map_or(0, |(_, _, longest)| *longest);
-    let form = Form::new(watched, ui.theme, layout.left, layout.folded, longest, layout.above.narrow);
+    let form = Form::new(watched, ui.theme, layout.left - layout.gap(), layout.folded, longest, layout.above.narrow);
     let mut lines = Vec::with_capacity(layout.list + 2);
     if layout.titled {
         lines.push(rule(ui.theme, &title(ui, watched, layout), &position(ui, rows.count(), layout), layout.left));

@@ -94,17 +94,19 @@ fn per_mark(fleet: &Fleet, columns: usize) -> usize {
 fn counted(model: &Model, ui: &Ui, watched: &Watched, columns: usize, shape: Above) -> Cells {
     let (theme, run) = (ui.theme, &watched.run);
     let tail = tail(model, watched);
-    let mut counted = Cells::new(theme);
-    for (n, (class, text)) in counts(&watched.fleet).into_iter().enumerate() {
-        let text = if class == Class::Waiting && run.finished.is_some() { text.replace("waiting", "not started") } else { text };
-        counted = counted.put(Tone::Plain, if n > 0 { "  " } else { "" }).put(quiet(class), &text);
-    }
     let lead = match run.batch {
         Some((n, of)) if !shape.narrow && run.finished.is_none() => format!("batch {n} of {of}  "),
         _ => String::new(),
     };
-    let line = Cells::of(theme, Tone::Strong, &lead);
-    let line = if shape.narrow { line.to(6) } else { line };
+    let label = if shape.narrow { 6 } else { 0 };
+    let words = tallied(theme, watched, true);
+    // every number is there: where room is short, first the batch goes, then the words
+    let (lead, counted) = match columns.saturating_sub(label + words.used()) {
+        room if room >= width(&lead) && label + words.used() <= columns => (lead, words),
+        _ if label + words.used() <= columns => (String::new(), words),
+        _ => (String::new(), tallied(theme, watched, false)),
+    };
+    let line = Cells::of(theme, Tone::Strong, &lead).to(label.max(width(&lead)));
     let wanted = line.used() + counted.used() + if tail.is_empty() { 0 } else { width(&tail) + 2 };
     let room = columns.saturating_sub(wanted + 2).min(BAR[1]);
     let with_bar = !shape.narrow && !shape.strip && room >= BAR[0] && !run.begun.is_empty();
@@ -123,6 +125,20 @@ fn counted(model: &Model, ui: &Ui, watched: &Watched, columns: usize, shape: Abo
         room if room >= width(&short) => line.right(Tone::Dim, &short, columns),
         _ => line,
     }
+}
+
+/// How many hosts stand as what, in words or by their marks.
+fn tallied(theme: Theme, watched: &Watched, words: bool) -> Cells {
+    let mut line = Cells::new(theme);
+    for (n, (class, text)) in counts(&watched.fleet).into_iter().enumerate() {
+        let text = match words {
+            true if class == Class::Waiting && watched.run.finished.is_some() => text.replace("waiting", "not started"),
+            true => text,
+            false => format!("{} {}", theme.mark(class), watched.fleet.counts().of(class)),
+        };
+        line = line.put(Tone::Plain, if n > 0 { "  " } else { "" }).put(quiet(class), &text);
+    }
+    line
 }
 
 /// Success is quiet, and so is what only waits.
@@ -181,30 +197,44 @@ pub(super) fn conclusion(
     let all = run.started.map_or_else(String::new, |started| format!(", after {}", took(finished.at.since(started))));
     let line = line.put(Tone::Plain, &all);
     let mut lines = vec![line];
-    let labelled = |label: &str| Cells::of(theme, Tone::Strong, label).to(11);
-    let failures: Vec<&Failure> = finished.failures.iter().take(LINES).collect();
-    for failure in failures {
-        lines.push(failed(labelled("failed"), failure, columns, theme));
-    }
-    if finished.failures.len() > LINES {
-        let more = finished.failures.len() - LINES;
-        lines.push(labelled("").put(Tone::Dim, &format!("and {}", count(more, "more cause"))));
-    }
-    for open in watched.fleet.open().take(LINES) {
-        let Some(name) = watched.fleet.name(open.place) else { continue };
-        let title = run.hosts.get(name).and_then(|host| host.open.get(open.key)).map_or(open.key, |o| &o.obligation.title);
-        let since = now::at(model, ui, open.since);
-        lines.push(
-            labelled("LEFT OPEN").put(Tone::Held, &format!("{title} on {name}")).put(Tone::Plain, &format!(" since {since}")),
-        );
-    }
-    if watched.fleet.open().len() > LINES {
-        lines.push(labelled("").put(Tone::Warn, &format!("and {} more", watched.fleet.open().len() - LINES)));
-    }
-    for (n, next) in finished.next.iter().take(LINES).enumerate() {
-        lines.push(labelled(if n == 0 { "next" } else { "" }).put(Tone::Plain, next));
-    }
+    lines.extend(left_open(model, ui, watched));
+    let next: Vec<Cells> = finished
+        .next
+        .iter()
+        .take(LINES)
+        .enumerate()
+        .map(|(n, next)| labelled(theme, if n == 0 { "next" } else { "" }).put(Tone::Plain, next))
+        .collect();
+    let failed = finished.failures.iter().take(LINES).map(|failure| failed(labelled(theme, "failed"), failure, columns, theme));
+    let more = finished.failures.len().saturating_sub(LINES);
+    let more = (more > 0).then(|| labelled(theme, "").put(Tone::Dim, &format!("and {}", count(more, "more cause"))));
+    // where room is short the rows tell what has failed
+    let room = most.saturating_sub(lines.len() + next.len());
+    lines.extend(failed.chain(more).take(room));
+    lines.extend(next);
     lines.truncate(most.max(1));
+    lines
+}
+
+fn labelled(theme: Theme, label: &str) -> Cells {
+    Cells::of(theme, Tone::Strong, label).to(11)
+}
+
+/// What the run has left open.
+fn left_open(model: &Model, ui: &Ui, watched: &Watched) -> Vec<Cells> {
+    let (theme, fleet) = (ui.theme, &watched.fleet);
+    let mut lines = Vec::new();
+    for open in fleet.open().take(LINES) {
+        let Some(name) = fleet.name(open.place) else { continue };
+        let held = watched.run.hosts.get(name).and_then(|host| host.open.get(open.key));
+        let title = held.map_or(open.key, |held| &held.obligation.title);
+        let line = labelled(theme, "LEFT OPEN").put(Tone::Held, &format!("{title} on {name}"));
+        lines.push(line.put(Tone::Plain, &format!(" since {}", now::at(model, ui, open.since))));
+    }
+    let more = fleet.open().len().saturating_sub(LINES);
+    if more > 0 {
+        lines.push(labelled(theme, "").put(Tone::Warn, &format!("and {more} more")));
+    }
     lines
 }
 

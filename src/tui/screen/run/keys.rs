@@ -10,11 +10,13 @@ use crate::tui::action::{Action, Effect, Request};
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::run::layout::Layout;
 use crate::tui::screen::run::rows::{Item, Order};
-use crate::tui::screen::run::{Finding, Pane, SUBJECT, Sort, export, hosts_of, lower, nearest, rows};
+use crate::tui::screen::run::{Finding, Pane, SUBJECT, Sort, export, hosts_of, lower, nearest, rows, settle};
 use crate::tui::ui::{Screen, Ui};
 
 /// What its keys do.
 pub fn update(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
+    // a key is about what is there now
+    settle(ui, model);
     let Some(watched) = ui.watched(model) else { return Vec::new() };
     if let Some(steps) = movement(action, Layout::of(ui, model, watched), ui.run.pane) {
         go(ui, model, watched, steps);
@@ -332,6 +334,7 @@ fn copy_command(ui: &Ui, model: &Model, watched: &Watched) -> Vec<Effect> {
 
 /// What was typed after `/`: the cursor goes to the first host of this name while it is typed.
 pub fn search(ui: &mut Ui, model: &Model, text: &str, done: bool) -> Vec<Effect> {
+    settle(ui, model);
     let Some(watched) = ui.watched(model) else { return Vec::new() };
     if done && text.is_empty() {
         if let Some(before) = ui.run.finding.take() {

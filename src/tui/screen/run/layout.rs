@@ -49,6 +49,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Columns between the left column and the bar.
+    pub(super) fn gap(&self) -> usize {
+        usize::from(self.titled)
+    }
+
     /// The layout of a screen.
     pub(super) fn of(ui: &Ui, model: &Model, watched: &Watched) -> Self {
         let (width, height) = ui.size;

@@ -59,7 +59,7 @@ impl<'r> Form<'r> {
 
     /// Where the words begin.
     fn state_at(&self) -> usize {
-        self.matrix_at() + self.matrix.as_ref().map_or(0, |matrix| matrix.width() + 1)
+        self.matrix_at() + 1 + self.matrix.as_ref().map_or(0, |matrix| matrix.width())
     }
 
     /// The columns of a set of hosts.

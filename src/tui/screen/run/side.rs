@@ -11,7 +11,7 @@ use crate::state::series::levels;
 use crate::state::words::{clock, count, step, took, verb};
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::run::rows::Item;
-use crate::tui::screen::run::words::{set, step_to_show};
+use crate::tui::screen::run::words::{cause, set, step_to_show};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
@@ -163,7 +163,7 @@ fn failures(ui: &Ui, watched: &Watched, columns: usize) -> Vec<Cells> {
     let groups = fleet.group_rows(0, CAUSES + 1);
     let mut lines: Vec<Cells> = Vec::new();
     for group in groups.iter().filter(|group| group.key.class.is_problem()).take(CAUSES) {
-        let why = fleet.words(run, group.first).unwrap_or_else(|| group.key.class.word().to_owned());
+        let why = cause(watched, group.first).unwrap_or_else(|| group.key.class.word().to_owned());
         let at = run.steps.iter().find(|step| Some(step.n) == group.key.step);
         let at = at.map_or_else(String::new, |at| format!("{} {}", at.n, at.id));
         #[expect(clippy::cast_precision_loss, reason = "a share of hosts is shown with two digits")]
@@ -188,7 +188,7 @@ fn speed(model: &Model, ui: &Ui, watched: &Watched) -> Vec<Cells> {
     }
     let spark: String = levels(&ends, MINUTES).into_iter().map(|level| ui.theme.spark(level)).collect();
     let full = ends.len().checked_sub(2).and_then(|at| ends.get(at)).copied().unwrap_or_default();
-    let words = format!("  {full} in the last full minute");
+    let words = format!("  {full} last minute");
     let line = Cells::of(ui.theme, Tone::Plain, "hosts per minute  ").put(Tone::Plain, &spark).put(Tone::Plain, &words);
     let per_host = watched.fleet.took(50).zip(watched.fleet.took(95));
     let times = per_host.map(|(half, most)| format!("a host took      {} median, {} p95", took(half), took(most)));

@@ -110,6 +110,15 @@ pub(super) fn step_to_show(watched: &Watched, name: &HostName) -> Option<StepId>
     wrong.or_else(last)
 }
 
+/// Why the hosts of a folded row are not ok. An exit status says nothing of it: then the line that is shown of the output.
+pub(super) fn cause(watched: &Watched, place: usize) -> Option<String> {
+    let words = watched.fleet.words(&watched.run, place)?;
+    let host = watched.run.hosts.get(watched.fleet.name(place)?)?;
+    let unit = step_of(watched, place).and_then(|step| host.units.get(step));
+    let finding = unit.and_then(|unit| unit.finding.as_ref()).filter(|finding| finding.summary.starts_with("exit "));
+    Some(finding.and_then(|finding| finding.evidence.first()).cloned().unwrap_or(words))
+}
+
 /// The first column of a folded row.
 pub(super) fn name_of_group(watched: &Watched, key: &GroupKey, hosts: usize, columns: usize, theme: Theme) -> String {
     let run = &watched.run;
@@ -158,7 +167,7 @@ pub(super) fn state_of_group(watched: &Watched, key: &GroupKey, first: usize, co
         Class::Ok if !run.begun.is_empty() => done(fleet, columns),
         Class::Held => words_held(watched, first),
         class if class.is_problem() => {
-            let why = fleet.words(run, first).unwrap_or_default();
+            let why = cause(watched, first).unwrap_or_default();
             if class == Class::Failed || why.is_empty() { why } else { format!("{}: {why}", class.word()) }
         }
         _ => String::new(),
