@@ -9,6 +9,7 @@ mod line;
 mod lower;
 mod matrix;
 mod off;
+mod order;
 mod rows;
 mod side;
 mod words;
@@ -23,7 +24,8 @@ use crate::tui::action::Action;
 use crate::tui::list::Cursor;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::run::layout::Layout;
-use crate::tui::screen::run::rows::{Item, Order, Rows, Shape};
+use crate::tui::screen::run::order::Order;
+use crate::tui::screen::run::rows::{Item, Rows, Shape};
 use crate::tui::ui::Ui;
 use crate::tui::view::frame::{Badge, Frame, MEDIUM};
 use crate::tui::view::now;
@@ -67,6 +69,7 @@ enum Sort {
 struct Finding {
     cursor: Cursor<Item>,
     unfolded: BTreeSet<Item>,
+    detail: Option<bool>,
 }
 
 /// What the screen remembers.
@@ -216,7 +219,7 @@ pub fn settle(ui: &mut Ui, model: &Model) {
     let Some(watched) = ui.watched(model) else { return };
     let stale = |at: &Timestamp| model.now.since(*at).as_millis() >= STALE;
     if ui.run.sort == Sort::Time && ui.run.frozen.is_none() && ui.run.order.as_ref().is_none_or(|(_, at)| stale(at)) {
-        ui.run.order = Some((keys::by_time(watched, model.now), model.now));
+        ui.run.order = Some((order::by_time(watched, model.now), model.now));
     }
     let pane = Some(ui.run.pane).filter(|pane| keys::panes(ui, model, watched).contains(pane));
     // a pane for which there is no room any more takes no keys

@@ -9,7 +9,7 @@ use runbook::model::event::{EventKind, Failure, OpenItem};
 use runbook::model::outcome::{HostOutcome, RunState};
 use runbook::model::time::Timestamp;
 use runbook::tui::action::{Action, Effect, Request};
-use runbook::tui::screen::run::{about, counts, left, subject};
+use runbook::tui::screen::run::{about, counts, left, off, subject};
 use runbook::tui::ui::Screen;
 
 use crate::screen::page::{Desk, SIZES};
@@ -180,6 +180,39 @@ fn a_folded_row_is_about_all_its_hosts() {
     desk.keys("l").keys("jY");
     assert_eq!(names(&desk), ["edge-00956"]);
     assert_eq!(desk.effects(), set("the command line", "runbook show 81c2d0 edge-00956"));
+}
+
+#[test]
+fn hosts_that_wait_for_the_same_decision_are_one_row_and_one_subject() {
+    let mut desk = desk(&fleet::held(2_000));
+    let row = cursor_row(&mut desk);
+    assert!(row.contains('⚑') && row.contains("edge-[00956-00957]"), "{row}");
+    assert_eq!(names(&desk), ["edge-00956", "edge-00957"]);
+    assert_eq!(off(&desk.ui, &desk.model, Action::Retry), None);
+    assert!(desk.page().contains("held for 0:0"), "{}", desk.page());
+    desk.keys("j");
+    assert!(desk.keys("R").page().contains("R is off: no decision waits on this host."));
+}
+
+#[test]
+fn a_running_host_is_found_too_and_esc_folds_again() {
+    let mut desk = desk(&fleet::running(2_000));
+    let before = desk.page();
+    desk.keys("/00959");
+    assert_eq!(names(&desk), ["edge-00959"]);
+    desk.keys("<Esc>");
+    assert_eq!(desk.page().lines().nth(4), before.lines().nth(4), "rows are folded as they were");
+}
+
+#[test]
+fn what_is_watched_after_a_batch_is_told_with_the_time_that_is_left() {
+    let mut story = Story::new("7f3a9c");
+    let all = hosts();
+    story.planned(&all, &[3, 3]).batch(1, 2, &all[..3]);
+    story.tell(EventKind::SoakStarted { for_ms: 10_000, hosts: all[..3].to_vec() });
+    let mut desk = desk(&story);
+    desk.wait(Duration::from_secs(2));
+    assert!(desk.page().contains("watching 3 hosts, 8 s left"), "{}", desk.page());
 }
 
 #[test]
@@ -421,6 +454,6 @@ fn steering_keys_are_offered_only_where_they_mean_something() {
     let keys = |desk: &mut Desk| desk.page().lines().last().expect("a row").to_owned();
     assert!(keys(&mut desk).starts_with("d decide  p pause"), "{}", keys(&mut desk));
     assert!(!keys(&mut desk).contains("P go on"));
-    assert!(runbook::tui::screen::run::off(&desk.ui, &desk.model, Action::Retry).is_none());
+    assert!(off(&desk.ui, &desk.model, Action::Retry).is_none());
     assert!(!keys(&mut self::desk(&ended())).contains("abort"));
 }

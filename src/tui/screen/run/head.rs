@@ -119,7 +119,7 @@ fn counted(model: &Model, ui: &Ui, watched: &Watched, columns: usize, shape: Abo
     }
     let per = per_mark(&watched.fleet, columns);
     let long = format!("one mark below = {}, the worst of them", count(per, "host"));
-    let short = format!("1 mark = {per}");
+    let short = format!("1 mark = {}", count(per, "host"));
     match columns.saturating_sub(line.used() + 2) {
         room if room >= width(&long) => line.right(Tone::Dim, &long, columns),
         room if room >= width(&short) => line.right(Tone::Dim, &short, columns),

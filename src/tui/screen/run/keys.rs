@@ -2,14 +2,14 @@
 
 use crate::model::hostset;
 use crate::model::id::HostName;
-use crate::model::time::Timestamp;
 use crate::state::class::Class;
 use crate::state::fleet::GroupKey;
 use crate::state::words::count;
 use crate::tui::action::{Action, Effect, Request};
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::run::layout::Layout;
-use crate::tui::screen::run::rows::{Item, Order};
+use crate::tui::screen::run::order::{Order, order};
+use crate::tui::screen::run::rows::Item;
 use crate::tui::screen::run::{Finding, Pane, SUBJECT, Sort, export, hosts_of, lower, nearest, rows, settle};
 use crate::tui::ui::{Screen, Ui};
 
@@ -258,32 +258,6 @@ fn sort(ui: &mut Ui, model: &Model, watched: &Watched) {
     ui.say(model, format!("Sorted: {word}."));
 }
 
-/// The order of hosts of a list that is not sorted by problems, which the fleet knows by itself.
-fn order(watched: &Watched, sort: Sort, now: Timestamp) -> Option<(Order, Timestamp)> {
-    match sort {
-        Sort::Problems => None,
-        Sort::Name => {
-            let mut places: Vec<usize> = (0..watched.fleet.len()).collect();
-            places.sort_by_key(|place| watched.fleet.name(*place));
-            Some((Order::of(places), now))
-        }
-        Sort::Time => Some((by_time(watched, now), now)),
-    }
-}
-
-/// The longest first; those that have not begun last.
-pub(super) fn by_time(watched: &Watched, now: Timestamp) -> Order {
-    let run = &watched.run;
-    let end = run.finished.as_ref().map_or(now, |finished| finished.at);
-    let time = |place: usize| {
-        let host = run.hosts.get(watched.fleet.name(place)?)?;
-        Some(host.finished.unwrap_or(end).since(host.started?))
-    };
-    let mut places: Vec<usize> = (0..watched.fleet.len()).collect();
-    places.sort_by_cached_key(|place| (std::cmp::Reverse(time(*place)), *place));
-    Order::of(places)
-}
-
 fn only(ui: &mut Ui, watched: &Watched) {
     let at = ui.run.cursor.at.clone();
     ui.run.only = match (ui.run.only.take(), at) {
@@ -338,12 +312,13 @@ pub fn search(ui: &mut Ui, model: &Model, text: &str, done: bool) -> Vec<Effect>
     let Some(watched) = ui.watched(model) else { return Vec::new() };
     if done && text.is_empty() {
         if let Some(before) = ui.run.finding.take() {
-            (ui.run.cursor, ui.run.unfolded) = (before.cursor, before.unfolded);
+            (ui.run.cursor, ui.run.unfolded, ui.run.detail) = (before.cursor, before.unfolded, before.detail);
         }
         return Vec::new();
     }
     if ui.run.finding.is_none() {
-        ui.run.finding = Some(Finding { cursor: ui.run.cursor.clone(), unfolded: ui.run.unfolded.clone() });
+        let (cursor, unfolded) = (ui.run.cursor.clone(), ui.run.unfolded.clone());
+        ui.run.finding = Some(Finding { cursor, unfolded, detail: ui.run.detail });
     }
     ui.run.found = text.to_lowercase();
     let found = find(watched, &ui.run.found, None, true);
@@ -383,8 +358,14 @@ fn next_match(ui: &mut Ui, model: &Model, watched: &Watched, forth: bool) {
 fn show(ui: &mut Ui, watched: &Watched, name: HostName) {
     let fleet = &watched.fleet;
     ui.run.only = None;
-    if let Some(key) = fleet.place(&name).and_then(|place| fleet.group_of(place)).filter(|_| ui.run.is_folded(fleet, ui.size)) {
-        ui.run.unfolded.insert(Item::Group(key.clone()));
+    let group = fleet.place(&name).and_then(|place| fleet.group_of(place));
+    if let Some(key) = group.filter(|_| ui.run.is_folded(fleet, ui.size)) {
+        if key.class == Class::Running {
+            // these unfold to steps: only a row a host is sure to show it
+            ui.run.detail = Some(true);
+        } else {
+            ui.run.unfolded.insert(Item::Group(key.clone()));
+        }
     }
     to(ui, watched, Item::Host(name));
 }

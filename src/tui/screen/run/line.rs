@@ -94,7 +94,11 @@ impl<'r> Form<'r> {
             Item::Host(name) => self.host(line, watched, model, name, under),
             Item::Group(key) => self.group(line, watched, key),
             Item::Step(n) => self.step(line, watched, model, *n),
-            Item::Between => line.to(5).put(Tone::Active, "between two steps"),
+            Item::Between => {
+                let line = line.to(7).put(Tone::Active, "between two steps");
+                let (running, in_steps) = (words::running_hosts(watched), watched.fleet.running().map(|(_, hosts)| hosts).sum());
+                line.right(Tone::Strong, &running.saturating_sub(in_steps).to_string(), self.lead + self.name)
+            }
         }
     }
 

@@ -26,7 +26,7 @@ const LISTED: usize = 50;
 /// What the hosts of the folded row under the cursor printed, kept until one of them prints more.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
-    of: Option<(GroupKey, usize, usize)>,
+    of: Option<(GroupKey, Vec<HostName>, usize)>,
     common: Common,
 }
 
@@ -36,9 +36,10 @@ pub(super) fn compare(state: &mut State, watched: &Watched) {
     let Some(step) = step_of(watched, key) else { return };
     let names = hosts_of(watched, &Item::Group(key.clone()), COMPARED);
     let lines = names.iter().map(|name| watched.logs.of(name).end()).sum();
-    let of = Some((key.clone(), names.len(), lines));
-    if state.common.of != of {
-        state.common = Compared { of, common: compare_logs(&watched.logs, &names, step) };
+    let of = (key.clone(), names, lines);
+    if state.common.of.as_ref() != Some(&of) {
+        let common = compare_logs(&watched.logs, &of.1, step);
+        state.common = Compared { of: Some(of), common };
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::id::HostName;
 use crate::state::class::Class;
 use crate::state::fleet::{Fleet, GroupKey};
+use crate::tui::screen::run::order::Order;
 
 /// The most hosts that a step of the running ones is unfolded to, the longest first.
 const LONGEST: usize = 20;
@@ -20,26 +21,6 @@ pub(super) enum Item {
     Step(u32),
     /// The running hosts between two steps.
     Between,
-}
-
-/// The order of hosts, fixed until it is made anew.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Order {
-    places: Vec<usize>,
-    rows: Vec<usize>,
-}
-
-impl Order {
-    /// The order in which these places come.
-    pub(super) fn of(places: Vec<usize>) -> Self {
-        let mut rows = vec![0; places.len()];
-        for (row, place) in places.iter().enumerate() {
-            if let Some(slot) = rows.get_mut(*place) {
-                *slot = row;
-            }
-        }
-        Self { places, rows }
-    }
 }
 
 /// A folded row with what is unfolded under it.
@@ -94,7 +75,7 @@ pub(super) struct Rows<'f> {
 
 impl<'f> Rows<'f> {
     pub(super) fn new(fleet: &'f Fleet, shape: Shape<'f>) -> Self {
-        let order = shape.order.filter(|order| order.places.len() == fleet.len());
+        let order = shape.order.filter(|order| order.len() == fleet.len());
         let only = match shape.only {
             Some(Item::Host(name)) => Some(name.clone()).filter(|name| fleet.place(name).is_some()),
             _ => None,
@@ -126,7 +107,7 @@ impl<'f> Rows<'f> {
             return if from == 0 && count > 0 { vec![Item::Host(name.clone())] } else { Vec::new() };
         }
         let places = match self.order {
-            Some(order) => order.places.iter().skip(from).take(count).copied().collect(),
+            Some(order) => order.places(from, count),
             None => self.fleet.rows(from, count),
         };
         places.into_iter().filter_map(|place| self.host(place)).collect()
@@ -186,7 +167,7 @@ impl<'f> Rows<'f> {
             let place = self.fleet.place(name)?;
             return match (&self.only, self.order) {
                 (Some(only), _) => (only == name).then_some(0),
-                (None, Some(order)) => order.rows.get(place).copied(),
+                (None, Some(order)) => order.row_of(place),
                 (None, None) => self.fleet.row_of(place),
             };
         };

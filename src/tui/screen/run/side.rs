@@ -6,6 +6,7 @@ use crate::model::id::HostName;
 use crate::model::outcome::HostOutcome;
 use crate::model::visible::width;
 use crate::state::class::{Class, of_unit};
+use crate::state::fleet::Counts;
 use crate::state::run::{BatchState, RunState, UnitState};
 use crate::state::series::levels;
 use crate::state::words::{clock, count, step, took, verb};
@@ -21,6 +22,8 @@ use crate::tui::view::now;
 const LABEL: usize = 10;
 /// The most causes that are listed.
 const CAUSES: usize = 6;
+/// From so many rows on there is room for what is not about the host under the cursor.
+const ROOMY: usize = 32;
 /// The most rows of batches.
 const BATCHES: usize = 8;
 /// The last batches that are looked at.
@@ -55,11 +58,15 @@ pub(super) fn lines(model: &Model, ui: &Ui, watched: &Watched, columns: usize, r
         let title = id.as_ref().map(|id| format!("step {} on {name}", step(&watched.run, id)));
         section(&title.unwrap_or_else(|| name.to_string()), of_step(model, ui, watched, name));
         section(&format!("{name} restarts"), counters(model, ui, watched, name, columns));
-    } else {
+    }
+    let on_host = matches!(ui.run.cursor.at, Some(Item::Host(_)));
+    if !on_host || rows >= ROOMY {
         section("failures by cause", failures(ui, watched, columns));
-        section("speed", speed(model, ui, watched));
     }
     section(&format!("batches ({})", watched.run.batches.len()), batches(model, ui, watched, columns));
+    if !on_host || rows >= ROOMY {
+        section("speed", speed(model, ui, watched));
+    }
     let room = rows.saturating_sub(lines.len() + 2);
     lines.push((false, Cells::new(theme)));
     lines.push((true, heading(theme, "events", columns)));
@@ -174,10 +181,16 @@ fn failures(ui: &Ui, watched: &Watched, columns: usize) -> Vec<Cells> {
         lines.push(line.cell(Tone::Plain, &why, room).right(Tone::Dim, &end, columns.saturating_sub(1)));
     }
     if !lines.is_empty() && run.finished.is_none() && run.max_failures > 0 {
-        let limit = format!("no further batch from {} on", count(run.max_failures, "failed host"));
+        let failed: usize = run.begun.iter().filter_map(|batch| fleet.batch(batch.n)).map(counted).sum();
+        let limit = format!("no further batch from {} on; {failed} so far", count(run.max_failures, "failure"));
         lines.push(Cells::of(theme, Tone::Dim, &limit));
     }
     lines
+}
+
+/// How many hosts of a batch count against the limit.
+fn counted(counts: &Counts) -> usize {
+    [Class::Failed, Class::TimedOut, Class::Unreachable, Class::Unknown].map(|class| counts.of(class)).iter().sum()
 }
 
 fn speed(model: &Model, ui: &Ui, watched: &Watched) -> Vec<Cells> {

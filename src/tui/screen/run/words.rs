@@ -119,6 +119,11 @@ pub(super) fn cause(watched: &Watched, place: usize) -> Option<String> {
     Some(finding.and_then(|finding| finding.evidence.first()).cloned().unwrap_or(words))
 }
 
+/// How many hosts are at work on their steps.
+pub(super) fn running_hosts(watched: &Watched) -> usize {
+    [Class::Running, Class::Retrying].map(|class| watched.fleet.counts().of(class)).iter().sum()
+}
+
 /// The first column of a folded row.
 pub(super) fn name_of_group(watched: &Watched, key: &GroupKey, hosts: usize, columns: usize, theme: Theme) -> String {
     let run = &watched.run;

@@ -15,6 +15,15 @@ pub fn names(count: usize) -> Vec<HostName> {
 /// Half of the batches are done, one is running: two hosts failed alike, one is unreachable, three are in the precheck, nine in
 /// the restart, the others between two steps.
 pub fn running(count: usize) -> Story {
+    told(count, false)
+}
+
+/// The same, but somebody is asked about the two that failed.
+pub fn held(count: usize) -> Story {
+    told(count, true)
+}
+
+fn told(count: usize, asks: bool) -> Story {
     let all = names(count);
     let batches: Vec<&[HostName]> = std::iter::once(&all[..5]).chain(all[5..].chunks(BATCH)).collect();
     let sizes: Vec<usize> = batches.iter().map(|batch| batch.len()).collect();
@@ -37,7 +46,7 @@ pub fn running(count: usize) -> Story {
         story.finished(name, "precheck", Outcome::Ok, "load 1.2, disk 61%");
         story.started(name, "restart").intent(name, "restart", "restart api (id 3)").later(0.5);
         if n < 2 {
-            fail(&mut story, name, n);
+            fail(&mut story, name, n, asks);
         }
     }
     story.down(&batch[12], "no-route", "no route to host").host_ended(&batch[12], HostOutcome::Unreachable, 3);
@@ -47,7 +56,7 @@ pub fn running(count: usize) -> Story {
     story
 }
 
-fn fail(story: &mut Story, name: &HostName, n: usize) {
+fn fail(story: &mut Story, name: &HostName, n: usize, asks: bool) {
     let text =
         format!("[PM2][ERROR] Process api errored\nError: listen EADDRINUSE: address already in use :::3000, pid {}\n", 100 + n);
     story.output(name, "restart", &text);
@@ -55,5 +64,9 @@ fn fail(story: &mut Story, name: &HostName, n: usize) {
         story.output(name, "restart", "warning: pm2 in-memory version 5.2.0 differs from local 5.3.1\n");
     }
     story.finished(name, "restart", Outcome::Failed, "exit 1: pm2 restart api");
-    story.host_ended(name, HostOutcome::Failed, 9);
+    if asks {
+        story.decision(name, "restart");
+    } else {
+        story.host_ended(name, HostOutcome::Failed, 9);
+    }
 }
