@@ -184,12 +184,12 @@ fn a_folded_row_is_about_all_its_hosts() {
 
 #[test]
 fn hosts_that_wait_for_the_same_decision_are_one_row_and_one_subject() {
-    let mut desk = desk(&fleet::held(2_000));
+    let mut desk = desk(&fleet::held(2_000)).sized((140, 40));
     let row = cursor_row(&mut desk);
     assert!(row.contains('⚑') && row.contains("edge-[00956-00957]"), "{row}");
     assert_eq!(names(&desk), ["edge-00956", "edge-00957"]);
     assert_eq!(off(&desk.ui, &desk.model, Action::Retry), None);
-    assert!(desk.page().contains("held for 0:0"), "{}", desk.page());
+    assert!(desk.page().contains("2 WAIT FOR YOU") && desk.page().contains("held for 0:0"), "{}", desk.page());
     desk.keys("j");
     assert!(desk.keys("R").page().contains("R is off: no decision waits on this host."));
 }

@@ -28,7 +28,11 @@ pub fn counts(fleet: &Fleet) -> Vec<(Class, String)> {
     let done = |class: Class| matches!(class, Class::Ok | Class::Changed | Class::WouldChange);
     let listed: Vec<(Class, usize)> = fleet.counts().listed().collect();
     let (first, rest): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(class, _)| done(*class));
-    first.into_iter().chain(rest).map(|(class, hosts)| (class, format!("{hosts} {}", class.word()))).collect()
+    let word = |class: Class, hosts: usize| match class {
+        Class::Held if hosts > 1 => "WAIT FOR YOU",
+        class => class.word(),
+    };
+    first.into_iter().chain(rest).map(|(class, hosts)| (class, format!("{hosts} {}", word(class, hosts)))).collect()
 }
 
 /// How long the batches that are left will take, from the median of those that have ended after the canary. None while it

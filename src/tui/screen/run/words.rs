@@ -170,7 +170,7 @@ pub(super) fn state_of_group(watched: &Watched, key: &GroupKey, first: usize, co
             count(run.batches.len().saturating_sub(begun), "batch").replace("batchs", "batches")
         }
         Class::Ok if !run.begun.is_empty() => done(fleet, columns),
-        Class::Held => words_held(watched, first),
+        Class::Held => cause(watched, first).unwrap_or_else(|| words_held(watched, first)),
         class if class.is_problem() => {
             let why = cause(watched, first).unwrap_or_default();
             if class == Class::Failed || why.is_empty() { why } else { format!("{}: {why}", class.word()) }
