@@ -457,3 +457,51 @@ fn steering_keys_are_offered_only_where_they_mean_something() {
     assert!(off(&desk.ui, &desk.model, Action::Retry).is_none());
     assert!(!keys(&mut self::desk(&ended())).contains("abort"));
 }
+
+#[test]
+fn without_a_run_the_screen_and_its_keys_say_so() {
+    let mut desk = Desk::new(Timestamp::from_millis(START));
+    desk.ui.screen = Screen::Run;
+    assert!(desk.page().contains("No run is shown."));
+    for key in ["]", "p", "A", "y", "E"] {
+        assert!(desk.keys(key).page().contains(&format!("{key} is off: no run is shown.")), "{key}");
+    }
+}
+
+#[test]
+fn what_hosts_have_in_common_is_told_once_and_what_only_one_says_apart() {
+    let page = desk(&fleet::running(2_000)).page();
+    assert_eq!(page.matches("EADDRINUSE").count(), 1, "{page}");
+    assert!(page.contains("same output on 2 hosts, numbers masked"), "{page}");
+    assert!(page.contains("only on edge-00957:\n   + warning: pm2 in-memory version 5.2.0"), "{page}");
+}
+
+#[test]
+fn events_are_scrolled_in_their_pane_and_keys_go_to_one_pane_only() {
+    let mut desk = desk(&failed()).sized((140, 40));
+    desk.keys("<Tab><Tab>jj");
+    assert_eq!(names(&desk), ["web-04"], "the list has not moved");
+    let page = desk.page();
+    assert!(!page.contains("web-04  FAILED restart: exit 1"), "{page}");
+    desk.keys("<Tab>j");
+    assert_eq!(names(&desk), ["web-06"]);
+    desk.keys("l").keys("j");
+    assert_eq!(names(&desk), ["web-06"], "where nothing unfolds l goes to the next pane");
+    // where there is no room for a pane any more the keys come back to the list
+    desk.ui.size = (60, 14);
+    desk.page();
+    desk.keys("k");
+    assert_eq!(names(&desk), ["web-04"]);
+}
+
+#[test]
+fn what_could_not_be_closed_is_the_worst_mark_of_its_column() {
+    let mut story = failed();
+    story.tell(EventKind::ObligationFailed {
+        host: host("web-04"),
+        key: "kill-switch http://127.0.0.1:3000/api/status#enabled".to_owned(),
+        finding: runbook::model::finding::Finding::new("not-closed", "no answer"),
+    });
+    let row = cursor_row(&mut desk(&story));
+    assert_eq!(row.chars().nth(35), Some('⊠'), "{row}");
+}

@@ -144,7 +144,10 @@ fn common<'m>(ui: &Ui, names: &[HostName], hosts: usize, title: String) -> Conte
         lines.extend(other.less.iter().map(|line| Text::plain(Tone::Dim, format!("  - {line}"))));
     }
     let compared = names.len();
-    let note = match common.hosts.len() {
+    // who says more says this too
+    let same =
+        common.hosts.len() + common.others.iter().filter(|other| other.less.is_empty()).map(|o| o.hosts.len()).sum::<usize>();
+    let note = match same {
         _ if hosts <= 1 || lines.is_empty() => String::new(),
         same if compared < hosts => format!("same output on {same} of the first {compared}, numbers masked"),
         same => format!("same output on {}, numbers masked", count(same, "host")),
