@@ -486,6 +486,16 @@ impl Fleet {
         self.groups.get(key).map_or_else(Vec::new, |places| places.from(from).take(count).collect())
     }
 
+    /// How many hosts a folded row has.
+    pub fn size_of(&self, key: &GroupKey) -> usize {
+        self.groups.get(key).map_or(0, Places::len)
+    }
+
+    /// How many hosts of a folded row come before a place.
+    pub fn before_in(&self, key: &GroupKey, place: usize) -> usize {
+        self.groups.get(key).map_or(0, |places| places.before(place))
+    }
+
     /// Why a host is not ok, on one clean line.
     pub fn words(&self, run: &RunState, place: usize) -> Option<String> {
         let name = self.name(place)?;

@@ -1,6 +1,6 @@
 //! The state of one run, as a fold over its events. Applying never fails: what does not fit is kept as it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::event::{Event, EventKind, Failure, OpenItem, PlannedStep, PreviewGroup};
@@ -88,6 +88,8 @@ pub struct RunState {
     pub notes: Vec<(Timestamp, String, String)>,
     /// How it ended.
     pub finished: Option<Finished>,
+    /// The steps that have opened something on some host.
+    pub openers: BTreeSet<StepId>,
 }
 
 /// The numbers of a complete preview.
@@ -214,6 +216,8 @@ pub struct HostState {
     pub undoing: Option<Timestamp>,
     /// What is open on it, by key.
     pub open: BTreeMap<String, OpenObligation>,
+    /// How what a step had opened was closed, as in `obligation.closed`.
+    pub closed: BTreeMap<StepId, String>,
     /// What became of it.
     pub outcome: Option<HostOutcome>,
     /// Why, where it is not ok.
@@ -360,6 +364,11 @@ impl RunState {
             }
             E::Heartbeat { .. } => {}
             _ => {
+                if let E::ObligationOpened { step, .. } = &event.kind
+                    && !self.openers.contains(step)
+                {
+                    self.openers.insert(step.clone());
+                }
                 if let Some(host) = event.kind.host() {
                     self.hosts.entry(host.clone()).or_default().apply(event);
                     self.unasked(event, host);
@@ -552,8 +561,10 @@ impl HostState {
                 // what was found first is what is owed
                 self.open.entry(open.obligation.key.clone()).or_insert(open);
             }
-            E::ObligationClosed { key, .. } => {
-                self.open.remove(key);
+            E::ObligationClosed { key, how, .. } => {
+                if let Some(open) = self.open.remove(key) {
+                    self.closed.insert(open.step, how.clone());
+                }
             }
             E::ObligationFailed { key, finding, .. } => {
                 if let Some(open) = self.open.get_mut(key) {

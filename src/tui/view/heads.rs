@@ -1,49 +1,71 @@
-//! Heads of the columns of a matrix of steps: three letters each, no two alike.
+//! Heads of the columns of a matrix of hosts and steps.
 
-use std::collections::BTreeSet;
-
-/// How many columns a head takes.
+/// How many letters a head has.
 pub const HEAD: usize = 3;
 
-/// Three letters or fewer for each of these ids, no two alike: the first letters of a word, else of several words, else with
-/// a number.
-pub fn heads<'i>(ids: impl IntoIterator<Item = &'i str>) -> Vec<String> {
-    let mut taken = BTreeSet::new();
-    let mut all = Vec::new();
+/// A head of at most three letters for each id, all different: `pre`, `por`, `swi`. What is plain is tried first: the
+/// beginning, then letters of its words, then the beginning with letters from further on, then a number.
+pub fn heads<'s>(ids: impl IntoIterator<Item = &'s str>) -> Vec<String> {
+    let mut heads: Vec<String> = Vec::new();
     for id in ids {
-        let head = candidates(id).find(|head| !taken.contains(head)).unwrap_or_else(|| first(id, HEAD));
-        taken.insert(head.clone());
-        all.push(head);
+        let n = heads.len() + 1;
+        let free = candidates(id).into_iter().find(|head| !head.is_empty() && !heads.contains(head));
+        // a number may have been taken by an id that is one
+        let head = free.or_else(|| (n..).map(|n| n.to_string()).find(|head| !heads.contains(head)));
+        heads.push(head.unwrap_or_default());
     }
-    all
+    heads
 }
 
-fn candidates(id: &str) -> impl Iterator<Item = String> + '_ {
-    let words: Vec<&str> = id.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let (one, two) = (words.first().copied().unwrap_or(id), words.last().copied().unwrap_or(id));
-    let several = words.len() > 1;
-    let mixed = [(1, 2), (2, 1)].map(|(front, back)| format!("{}{}", first(one, front), first(two, back)));
-    let plain = [first(one, HEAD)].into_iter();
-    let numbered = (2..100).map(move |n: usize| format!("{}{n}", first(one, HEAD - n.to_string().len())));
-    plain.chain(mixed.into_iter().filter(move |_| several)).chain(numbered)
-}
-
-fn first(word: &str, letters: usize) -> String {
-    word.chars().take(letters).collect()
+fn candidates(id: &str) -> Vec<String> {
+    let words: Vec<Vec<char>> =
+        id.split(['-', '_', '.']).map(|word| word.chars().filter(|c| c.is_ascii_alphanumeric()).collect()).collect();
+    let words: Vec<Vec<char>> = words.into_iter().filter(|word: &Vec<char>| !word.is_empty()).collect();
+    let Some((first, others)) = words.split_first() else { return Vec::new() };
+    let all: Vec<char> = words.concat();
+    let start = |word: &[char], n: usize| word.iter().take(n).collect::<String>();
+    let mut tried = vec![start(first, HEAD)];
+    if let Some(last) = others.last() {
+        tried.push(start(&words.iter().map(|word| word[0]).collect::<Vec<_>>(), HEAD));
+        tried.push(format!("{}{}", start(first, 2), start(last, 1)));
+        tried.push(format!("{}{}", start(first, 1), start(last, 2)));
+    }
+    tried.extend(all.iter().skip(2).map(|c| format!("{}{c}", start(&all, 2))));
+    tried
+        .extend(all.iter().skip(1).flat_map(|b| all.iter().rev().map(move |c| (b, c))).map(|(b, c)| format!("{}{b}{c}", all[0])));
+    tried
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::heads;
+    use proptest::prelude::*;
 
     #[test]
-    fn heads_are_short_and_different() {
-        let ids = ["precheck", "port-conflict", "prepare", "pre-two", "switch-off", "switch-on", "a"];
-        assert_eq!(heads(ids), ["pre", "por", "pr2", "ptw", "swi", "son", "a"]);
-        let many: Vec<String> = (0..60).map(|n| format!("step-{n}")).collect();
-        let made = heads(many.iter().map(String::as_str));
-        let different: std::collections::BTreeSet<&String> = made.iter().collect();
-        assert_eq!(different.len(), 60);
-        assert!(made.iter().all(|head| head.chars().count() <= 3));
+    fn a_head_is_the_beginning_of_the_name() {
+        assert_eq!(heads(["precheck", "port-conflict", "switch-off", "one-process"]), ["pre", "por", "swi", "one"]);
+        assert_eq!(heads(["up", "a-b"]), ["up", "a"]);
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart_by_their_words() {
+        assert_eq!(heads(["restart-api", "restart-web", "restart"]), ["res", "rw", "ret"]);
+    }
+
+    #[test]
+    fn the_same_name_many_times_ends_in_numbers() {
+        assert_eq!(heads(["a", "a", "a", "3"]), ["a", "2", "3", "4"]);
+    }
+
+    proptest! {
+        #[test]
+        fn heads_are_short_and_all_different(ids in prop::collection::vec("[a-z]{1,6}(-[a-z0-9]{1,4}){0,2}", 0..60)) {
+            let heads = heads(ids.iter().map(String::as_str));
+            let different: BTreeSet<&String> = heads.iter().collect();
+            prop_assert_eq!(different.len(), ids.len());
+            prop_assert!(heads.iter().all(|head| (1..=3).contains(&head.len())), "{:?}", heads);
+        }
     }
 }

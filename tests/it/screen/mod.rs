@@ -5,4 +5,5 @@ mod books;
 mod hosts;
 pub mod page;
 mod preview;
+mod run;
 pub mod story;

@@ -1,5 +1,6 @@
 //! The incident that all screens are looked at with: run 7f3a9c of restart-loop on six hosts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use runbook::model::event::{Event, EventKind, PlannedStep, PreviewGroup};
@@ -356,4 +357,9 @@ pub fn failed() -> Story {
     story.finished(name, "restart", Outcome::Failed, "exit 1: pm2 restart api");
     story.decision(name, "restart");
     story
+}
+
+/// The numbers of an end.
+pub fn tally(hosts: &[(HostOutcome, usize)]) -> BTreeMap<HostOutcome, usize> {
+    hosts.iter().copied().collect()
 }
