@@ -37,3 +37,8 @@ pub fn off(_ui: &Ui, _model: &Model, _action: Action) -> Option<String> {
 
 /// Follows what has changed.
 pub fn settle(_ui: &mut Ui, _model: &Model) {}
+
+/// Takes one thing away that lies over the list; whether there was one.
+pub fn close(_ui: &mut Ui) -> bool {
+    false
+}

@@ -2,5 +2,7 @@
 
 pub mod cells;
 pub mod frame;
+pub mod moves;
 pub mod now;
 pub mod panel;
+pub mod sides;

@@ -3,3 +3,4 @@
 mod basics;
 pub mod page;
 pub mod story;
+mod timeline;
