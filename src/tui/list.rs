@@ -1,7 +1,7 @@
 //! A cursor that is bound to an item, not to a row, and the part of a list that is on the screen.
 
 /// Where the cursor is in a list, and what of the list is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor<T> {
     /// The item under the cursor.
     pub at: Option<T>,
@@ -9,6 +9,12 @@ pub struct Cursor<T> {
     pub row: usize,
     /// The first row of the list that is on the screen.
     pub top: usize,
+}
+
+impl<T> Default for Cursor<T> {
+    fn default() -> Self {
+        Self { at: None, row: 0, top: 0 }
+    }
 }
 
 impl<T: Clone + PartialEq> Cursor<T> {

@@ -77,16 +77,19 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
     let run = wanted(model, ui).map_or_else(|| "Run".to_owned(), |run| format!("Run {run}"));
     let watched = ui.watched(model).or_else(|| opened(model, ui).map(|opened| &opened.watched));
     let badge = watched.map(|watched| Badge { protected: watched.protected, hosts: watched.fleet.len(), what: "" });
-    let follows = if stale(model, ui).is_some() || ui.timeline.follow { "  following" } else { "" };
-    let hint = opened(model, ui).map_or_else(String::new, |opened| format!("{}{follows}", told_of(opened, ui)));
+    let follows = if ui.timeline.follow { "; following" } else { "" };
+    let hint = opened(model, ui).map_or_else(String::new, |opened| match page::is_wide(ui.size.0) {
+        true => format!("{} our own action{follows}", ui.theme.ours()),
+        false => format!("{}{follows}", told_of(opened, ui)),
+    });
     let keys = vec![
         (Action::Only, "this host"),
-        (Action::Less, ""),
-        (Action::More, "level"),
+        (Action::Less, "less"),
+        (Action::More, "more severe"),
         (Action::Source, "source"),
         (Action::Open, "evidence"),
-        (Action::Plus, ""),
-        (Action::Minus, "zoom"),
+        (Action::Plus, "zoom in"),
+        (Action::Minus, "out"),
         (Action::Search, "search"),
         (Action::Times, "time"),
         (Action::Note, "note"),
@@ -98,7 +101,7 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
     Frame { place: format!("{run} › Timeline"), badge: badge.unwrap_or_default(), hint, keys }
 }
 
-/// `15 of 212 events: web-04 + run, info and up`.
+/// `15 of 212 events, web-04 + run, info and up`.
 fn told_of(opened: &Opened, ui: &Ui) -> String {
     let state = &ui.timeline;
     let all = opened.timeline.entries.len();
@@ -109,7 +112,7 @@ fn told_of(opened: &Opened, ui: &Ui) -> String {
         "" => String::new(),
         query => format!("; {} with \"{}\"", state.story.found, visible(query)),
     };
-    format!("{shown} of {} {}: {}{folded}{query}", all, if all == 1 { "event" } else { "events" }, state.filter.words())
+    format!("{shown} of {}, {}{folded}{query}", words::count(all, "event"), state.filter.words())
 }
 
 /// Paints it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::id::HostName;
 use crate::state::timeline::{Entry, PhaseTime};
 use crate::state::words;
-use crate::tui::model::{Model, Opened};
+use crate::tui::model::{Model, Opened, Watched};
 use crate::tui::screen::timeline::page;
 use crate::tui::theme::Tone;
 use crate::tui::ui::Ui;
@@ -54,7 +54,7 @@ pub(super) fn command(model: &Model, ui: &Ui, story: &Opened) -> String {
 }
 
 /// Key moments, phases against their budgets, how long things were open.
-pub(super) fn durations(ui: &Ui, story: &Opened) -> Vec<Cells> {
+pub(super) fn durations(model: &Model, ui: &Ui, story: &Opened, watched: &Watched) -> Vec<Cells> {
     let theme = ui.theme;
     let moments = story.timeline.moments.iter().map(|moment| {
         let after = moment.after.map_or_else(|| format!("{}Z", moment.at.clock()), words::clock);
@@ -66,9 +66,16 @@ pub(super) fn durations(ui: &Ui, story: &Opened) -> Vec<Cells> {
     let closed = &ui.timeline.story.closed;
     if let Some((longest, host)) = closed.first() {
         let median = closed.get(closed.len() / 2).map_or(Duration::ZERO, |(open, _)| *open);
-        let of =
-            if closed.len() == 1 { String::new() } else { format!(", half of {} within {}", closed.len(), words::clock(median)) };
-        rows.push(Cells::of(theme, Tone::Plain, &format!("open       {} at most, on {host}{of}", words::clock(*longest))));
+        let of = match closed.len() {
+            1 => String::new(),
+            n => format!("; median {} of {n}", words::clock(median)),
+        };
+        rows.push(Cells::of(theme, Tone::Plain, &format!("open       {} at most ({host}){of}", words::clock(*longest))));
+    }
+    let fleet = &watched.fleet;
+    if let Some((open, host)) = fleet.open().next().and_then(|open| Some((open, fleet.name(open.place)?))) {
+        let text = format!(" {} so far ({host}), {} in all", words::clock(model.now.since(open.since)), fleet.open().len());
+        rows.push(Cells::new(theme).put(Tone::Held, "OPEN").to(10).put(Tone::Plain, &text));
     }
     rows
 }

@@ -25,7 +25,7 @@ const TICK: usize = 12;
 /// The rows of the right column.
 pub(super) fn column(model: &Model, ui: &Ui, story: &Opened, columns: usize, rows: usize) -> Vec<Row> {
     let watched = ui.watched(model).unwrap_or(&story.watched);
-    let durations = details::durations(ui, story);
+    let durations = details::durations(model, ui, story, watched);
     let axis = Axis::of(model, ui, watched, columns.saturating_sub(NAME));
     let reserved = if rows > 20 { durations.len() + 8 } else { 6 };
     let lanes = lanes(model, ui, story, watched, &axis, rows.saturating_sub(reserved).max(3));

@@ -70,13 +70,14 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, story: 
     if ui.timeline.whole {
         let title = rule(theme, "evidence", "Esc back", columns);
         let lines = details::lines(model, ui, story, columns.saturating_sub(2), usize::from(area.height));
-        return paint(buf, area, std::iter::once(title).chain(indented(theme, lines)));
+        let command = Cells::of(theme, Tone::Dim, &details::command(model, ui, story));
+        return paint(buf, area, std::iter::once(title).chain(indented(theme, lines)).chain(indented(theme, vec![command])));
     }
     let rows = rows(model, ui);
     if is_wide(area.width) {
         let left = usize::from(area.width) * 3 / 5;
-        let title = format!("events: {}", told_of(story, ui));
-        let list = std::iter::once(rule(theme, &title, "", left)).chain(list(model, ui, story, left, rows.list));
+        let title = told_of(story, ui);
+        let list = std::iter::once(rule(theme, &title, "", left)).chain(list(model, ui, story, left - 1, rows.list));
         let right = lanes::column(model, ui, story, columns.saturating_sub(left + 2), usize::from(area.height));
         return paint(buf, area, beside(theme, area, left, list.collect(), right));
     }
@@ -249,11 +250,11 @@ fn counters(theme: Theme, story: &Opened, ui: &Ui) -> Cells {
     if rest == 0 { row } else { row.put(Tone::Dim, &others(told.moved, told.counters.len(), shown)) }
 }
 
-/// `5 others did not move`, of so many counters.
+/// `5 others flat`, of so many counters.
 pub(super) fn others(moved: usize, all: usize, shown: usize) -> String {
     let (moved, rest) = (moved.saturating_sub(shown), all - shown);
     let others = if rest == 1 { "other" } else { "others" };
-    if moved == 0 { format!("{rest} {others} did not move") } else { format!("{rest} {others}, {moved} moved") }
+    if moved == 0 { format!("{rest} {others} flat") } else { format!("{rest} {others}, {moved} moved") }
 }
 
 fn spark(theme: Theme, counter: &Counter) -> String {
