@@ -11,14 +11,14 @@ use crate::cli::{
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
 #[derive(Debug, Parser)]
-#[command(name = "runbook", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "runbook", version, propagate_version = true, subcommand_required = false)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub global: Global,
-    /// The command.
+    /// The command; without one the terminal session.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The inventory where none is named.
@@ -48,6 +48,12 @@ pub struct Global {
     /// When colours are used
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
+    /// The marks and rules of the screen
+    #[arg(long, global = true, value_name = "SET", default_value = "auto")]
+    pub glyphs: Glyphs,
+    /// No screen: numbered questions, one after the other, words instead of marks; also ACCESSIBLE=1
+    #[arg(long, global = true)]
+    pub accessible: bool,
     /// More detail; twice for output
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -75,6 +81,17 @@ pub enum Progress {
     Lines,
     /// Nothing but the result.
     None,
+}
+
+/// The marks and rules of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Glyphs {
+    /// As the locale and the terminal allow.
+    Auto,
+    /// Unicode.
+    Unicode,
+    /// ASCII only.
+    Ascii,
 }
 
 /// When something is used.
@@ -123,6 +140,9 @@ pub enum Command {
     Journal(journal::Args),
     /// The practice fleet: real sshd, real PM2, on this machine
     Lab(lab::Args),
+    /// What gives the terminal back when the screen's process is killed
+    #[command(hide = true)]
+    ScreenGuard,
     /// The first process of a lab
     #[cfg(target_os = "linux")]
     #[command(hide = true)]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::counted;
-use crate::cli::runs::{self, RecordError};
+use crate::cli::runs::{self, Record, RecordError};
 use crate::cli::settings::Settings;
 use crate::load::diagnostic::{Diagnostics, Severity, printable};
 use crate::load::inventory;
@@ -138,12 +138,16 @@ pub fn inventory(settings: &Settings) -> Result<Inventory, Failure> {
     if let Some(sim) = simulated(settings)? {
         return Ok(sim.inventory());
     }
-    let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    inventory::load(&settings.inventory, home.as_deref()).map_err(|errors| {
+    inventory::load(&settings.inventory, home().as_deref()).map_err(|errors| {
         let missing = !settings.inventory.exists();
         let failure = unusable("the inventory", &errors);
         if missing { failure.hint("-i FILE") } else { failure }
     })
+}
+
+/// The user's home, which paths in an inventory may begin with.
+pub fn home() -> Option<PathBuf> {
+    env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 
 /// Whether the inventory is a simulated fleet.
@@ -180,8 +184,20 @@ pub fn world_of(sim: bool, hosts: &[Host]) -> AnyFleet {
     }
 }
 
-/// The hosts that a choice names, in file order. Nothing is contacted; the record is read where runs are named.
+/// The hosts that a choice names, in file order; what of a named run is not in the inventory any more is told on standard
+/// error. Nothing is contacted; the record is read where runs are named.
 pub fn chosen(settings: &Settings, choice: Choice<'_>) -> Result<Chosen, Failure> {
+    let (chosen, record) = choose(settings, choice)?;
+    record.tell(&chosen.inventory);
+    Ok(chosen)
+}
+
+/// The same, told nowhere.
+pub fn chosen_quietly(settings: &Settings, choice: Choice<'_>) -> Result<Chosen, Failure> {
+    choose(settings, choice).map(|(chosen, _)| chosen)
+}
+
+fn choose(settings: &Settings, choice: Choice<'_>) -> Result<(Chosen, Record), Failure> {
     // what was typed is judged before any file is
     let selector = choice.selector()?;
     let inventory = inventory(settings)?;
@@ -190,8 +206,7 @@ pub fn chosen(settings: &Settings, choice: Choice<'_>) -> Result<Chosen, Failure
         RecordError::Journal(failure) => failure,
     })?;
     let names = inventory.select_of(&selector, &record.hosts).map_err(|error| choice.refused(error))?;
-    record.tell(&inventory);
-    Ok(Chosen { selector: selector.pinned(&record.runs), inventory, names })
+    Ok((Chosen { selector: selector.pinned(&record.runs), inventory, names }, record))
 }
 
 /// A selector that cannot be used, with its place.

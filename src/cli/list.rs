@@ -17,7 +17,7 @@ use crate::load::source;
 use crate::model::outcome::Risk;
 
 /// The newest runs among which a runbook's last one is looked for.
-const RUNS: usize = 200;
+pub(super) const RUNS: usize = 200;
 
 /// Arguments of `runbook list`.
 #[derive(Debug, clap::Args)]

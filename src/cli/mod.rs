@@ -23,6 +23,8 @@ pub mod probe;
 pub mod run;
 pub mod runs;
 pub mod schema;
+pub mod screen_guard;
+pub mod session;
 pub mod settings;
 pub mod show;
 pub mod steps;
@@ -30,7 +32,7 @@ pub mod timeline;
 
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command, Form};
+use crate::cli::args::{Cli, Command, Form, Global};
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 
@@ -96,28 +98,30 @@ fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
 
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
     // the lab's own processes have no use for settings, and none of the environment they come from
+    let Some(command) = cli.command else { return without_command(&cli.global) };
     #[cfg(target_os = "linux")]
-    match &cli.command {
+    match &command {
         Command::LabSupervisor { .. } => return lab::supervisor(),
         Command::LabInit { .. } => return lab::init(),
         _ => {}
     }
-    match &cli.command {
+    match &command {
         Command::Schema(args) => return schema::run(args),
         Command::Completions(args) => return completions::run(args),
+        Command::ScreenGuard => return screen_guard::run(),
         _ => {}
     }
     let settings = Settings::new(&cli.global)?;
-    if matches!(cli.command, Command::Run(_) | Command::Close(_) | Command::Exec(_)) {
+    if matches!(command, Command::Run(_) | Command::Close(_) | Command::Exec(_)) {
         logging::start(&settings);
     }
     // `run` and `history` say it themselves; a timeline shows it in its place
     let reminds =
-        matches!(cli.command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Show(_) | Command::Lint(_));
+        matches!(command, Command::Exec(_) | Command::Hosts(_) | Command::List(_) | Command::Show(_) | Command::Lint(_));
     if reminds {
         open::remind(&settings);
     }
-    match cli.command {
+    match command {
         Command::Run(args) => run::run(&args, &settings),
         Command::Close(args) => close::run(&args, &settings),
         Command::Demo(args) => demo::run(&args, &settings),
@@ -134,9 +138,17 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Note(args) => note::run(&args, &settings),
         Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
+        Command::ScreenGuard => screen_guard::run(),
         #[cfg(target_os = "linux")]
         Command::LabSupervisor { .. } | Command::LabInit { .. } => Err(Failure::new(70, "dispatched above")),
     }
+}
+
+/// The session; without a screen, numbered questions.
+fn without_command(global: &Global) -> Result<u8, Failure> {
+    let settings = Settings::new(global)?;
+    logging::start(&settings);
+    session::run(&settings, global.glyphs)
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::cli::history::print;
 use crate::cli::open;
 use crate::cli::output;
 use crate::cli::settings::Settings;
-use crate::model::event::EventKind;
+use crate::model::event::{Event, EventKind};
+use crate::model::id::RunId;
 use crate::model::time::Timestamp;
 
 /// A longer note is a document.
@@ -29,19 +30,7 @@ pub struct Args {
 
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
-    let text = args.text.join(" ");
-    if text.trim().is_empty() {
-        return Err(Failure::invalid("the note is empty"));
-    }
-    if text.len() > LONGEST {
-        return Err(Failure::invalid(format!("the note is {} bytes long, at most {LONGEST} are kept", text.len())));
-    }
-    let journal = open::journal(settings)?;
-    let run = open::run(&journal, &args.run)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
-    let at = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
-    let kind = EventKind::Note { by: who(), text };
-    let events = journal.append_after(&run, at, vec![kind]).map_err(open::failed)?;
+    let (run, events) = append(settings, &args.run, &args.text.join(" "))?;
     match settings.output {
         // the event as it was recorded
         Form::Json => events.iter().try_for_each(output::json)?,
@@ -52,6 +41,27 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Adds a note to a recorded run: which one it was.
+pub fn add(settings: &Settings, run: &str, text: &str) -> Result<RunId, Failure> {
+    append(settings, run, text).map(|(run, _)| run)
+}
+
+fn append(settings: &Settings, run: &str, text: &str) -> Result<(RunId, Vec<Event>), Failure> {
+    if text.trim().is_empty() {
+        return Err(Failure::invalid("the note is empty"));
+    }
+    if text.len() > LONGEST {
+        return Err(Failure::invalid(format!("the note is {} bytes long, at most {LONGEST} are kept", text.len())));
+    }
+    let journal = open::journal(settings)?;
+    let run = open::run(&journal, run)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
+    let at = Timestamp::from_millis(i64::try_from(now).unwrap_or(i64::MAX));
+    let kind = EventKind::Note { by: who(), text: text.to_owned() };
+    let events = journal.append_after(&run, at, vec![kind]).map_err(open::failed)?;
+    Ok((run, events))
 }
 
 /// Who types here: `ana@ops-1`.

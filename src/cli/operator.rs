@@ -1,18 +1,22 @@
 //! The person at the keyboard and the signals: both become orders to the engine.
 
+pub mod console;
+mod decide;
+mod desk;
+mod keyboard;
+
 use std::io::{self, BufRead, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
+use crate::cli::operator::console::Known;
 use crate::engine::report::Reporter;
 use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
-use crate::model::visible::visible;
 
 /// A signal within this time of the last one is the same press, delivered twice.
 const DEBOUNCE: Duration = Duration::from_millis(500);
@@ -24,54 +28,6 @@ pub enum Consent {
     Flag,
     /// The terminal is asked.
     Ask,
-}
-
-/// Answers `confirm.asked` and `decision.asked` from the terminal, on a thread of its own.
-pub struct Prompter {
-    by: String,
-    /// Whether the plan is to be confirmed here; else a flag has done that.
-    plan: bool,
-    turn: Arc<Mutex<()>>,
-    to: mpsc::Sender<Control>,
-}
-
-impl Prompter {
-    /// A prompter that sends its answer to `to`.
-    pub fn new(by: String, plan: bool, to: mpsc::Sender<Control>) -> Self {
-        Self { by, plan, turn: Arc::default(), to }
-    }
-}
-
-impl Reporter for Prompter {
-    fn on(&mut self, event: &Event) -> io::Result<()> {
-        let (by, to) = (self.by.clone(), self.to.clone());
-        if let EventKind::DecisionAsked { id, question, .. } = &event.kind {
-            let (id, question) = (id.clone(), visible(question).to_string());
-            let turn = Arc::clone(&self.turn);
-            thread::spawn(move || {
-                // one question at a time: two prompts on one line could not be told apart
-                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-                let yes = decide(&question).unwrap_or(false);
-                answer(&to, Control::Answer { id, yes, by });
-            });
-            return Ok(());
-        }
-        let EventKind::ConfirmAsked { phrase, .. } = &event.kind else { return Ok(()) };
-        if !self.plan {
-            return Ok(());
-        }
-        let phrase = phrase.clone();
-        // a thread that waits for a line cannot be ended; it must not be one that anybody waits for
-        thread::spawn(move || {
-            let order = match ask(phrase.as_deref()) {
-                Ok(true) => Control::Confirm { by, via: "tty".to_owned() },
-                Ok(false) => Control::Decline { reason: "not confirmed".to_owned() },
-                Err(error) => Control::Decline { reason: format!("the terminal could not be read: {error}") },
-            };
-            answer(&to, order);
-        });
-        Ok(())
-    }
 }
 
 /// A reporter that is told of a run until its confirmation is answered.
@@ -115,32 +71,28 @@ fn forget_typed() {
     let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
-/// Asks a question of the run on the terminal; what is not a yes is a no.
-fn decide(question: &str) -> io::Result<bool> {
-    forget_typed();
-    let mut err = io::stderr().lock();
-    write!(err, "      Decide {question} [y/N] ")?;
-    err.flush()?;
-    drop(err);
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
-}
-
 /// Asks on the terminal: a phrase that must be typed, or a plain yes. Why it is asked was said before.
 pub fn ask(phrase: Option<&str>) -> io::Result<bool> {
     forget_typed();
     let mut err = io::stderr().lock();
-    match phrase {
-        Some(phrase) => write!(err, "             type \"{phrase}\" to go on: ")?,
-        None => write!(err, "             go on? [y/N] ")?,
-    }
+    write!(err, "{}", prompt(phrase))?;
     err.flush()?;
     drop(err);
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
+    Ok(is_yes(phrase, &line))
+}
+
+fn prompt(phrase: Option<&str>) -> String {
+    match phrase {
+        Some(phrase) => format!("             type \"{phrase}\" to go on: "),
+        None => "             go on? [y/N] ".to_owned(),
+    }
+}
+
+fn is_yes(phrase: Option<&str>, line: &str) -> bool {
     let line = line.trim();
-    Ok(phrase.map_or_else(|| matches!(line, "y" | "Y" | "yes"), |phrase| line == phrase))
+    phrase.map_or_else(|| matches!(line, "y" | "Y" | "yes"), |phrase| line == phrase)
 }
 
 /// The signals that were taken, and the way out after the third.
@@ -151,8 +103,14 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Turns Ctrl-C, SIGTERM and SIGHUP into orders: stop, then cancel, then leave.
-    pub fn listen(to: mpsc::Sender<Control>) -> io::Result<Self> {
+    /// Turns Ctrl-C, SIGTERM and SIGHUP into orders: stop, then cancel, then leave. SIGUSR1 has told what is running.
+    pub fn listen(to: mpsc::Sender<Control>, known: Known) -> io::Result<Self> {
+        let mut asked = signal(SignalKind::user_defined1())?;
+        tokio::spawn(async move {
+            while asked.recv().await.is_some() {
+                known.tell_running();
+            }
+        });
         let signals = Self::default();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;

@@ -13,7 +13,8 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Chosen};
 use crate::cli::note::who;
 use crate::cli::open;
-use crate::cli::operator::{Consent, Prompter, Signals, answer};
+use crate::cli::operator::console::{Console, Known};
+use crate::cli::operator::{Consent, Signals, answer};
 use crate::cli::settings::Settings;
 use crate::engine;
 use crate::engine::link::Asking;
@@ -92,7 +93,7 @@ pub struct Args {
     /// No further batch once this many hosts have failed
     #[arg(long, value_name = "N|P%", value_parser = BatchSize::parse)]
     pub max_fail: Option<BatchSize>,
-    /// What a failed step does where the runbook does not say it
+    /// What a failed step does where the runbook does not say it: ask on a terminal, else stop-host
     #[arg(long, value_name = "WORD")]
     pub on_fail: Option<OnFail>,
     /// Of the steps only these; pre-checks and verification always take part
@@ -131,6 +132,8 @@ pub enum OnFail {
     StopRun,
     /// The lane goes on; the host is failed all the same.
     Continue,
+    /// You are asked: retry, skip, exclude, abort; where nobody can be asked as stop-host.
+    Ask,
 }
 
 impl OnFail {
@@ -139,6 +142,7 @@ impl OnFail {
             OnFail::StopHost => OnFailure::StopHost,
             OnFail::StopRun => OnFailure::StopRun,
             OnFail::Continue => OnFailure::Continue,
+            OnFail::Ask => OnFailure::Ask,
         }
     }
 }
@@ -160,7 +164,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 
 /// Plans, asks and runs.
 pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
-    let plan = plan(args, settings)?;
+    let plan = plan(args, settings, fleet::chosen(settings, choice(args))?)?;
     let consent = consent(args, settings, &plan)?;
     let approved = approved(args, &plan)?;
     let journal = open::journal(settings)?;
@@ -183,7 +187,8 @@ fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 
-fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
+/// Begins the record of a run.
+pub(super) fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
     let run = journal.new_run_id().map_err(open::failed)?;
     let text =
         serde_json::to_string(plan).map_err(|error| Failure::new(70, format!("the plan cannot be written down: {error}")))?;
@@ -193,9 +198,14 @@ fn record(journal: &Journal, plan: &Plan) -> Result<(RunId, Writer), Failure> {
     Ok((run, log))
 }
 
-fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
-    let choice = Choice { hosts: &args.hosts, limit: args.limit.as_deref(), exclude: args.exclude.as_deref() };
-    let Chosen { inventory, names: hosts, selector } = fleet::chosen(settings, choice)?;
+/// The hosts that the arguments name.
+pub(super) fn choice(args: &Args) -> Choice<'_> {
+    Choice { hosts: &args.hosts, limit: args.limit.as_deref(), exclude: args.exclude.as_deref() }
+}
+
+/// Plans a run on these hosts; nothing is contacted.
+pub(super) fn plan(args: &Args, settings: &Settings, chosen: Chosen) -> Result<Plan, Failure> {
+    let Chosen { inventory, names: hosts, selector } = chosen;
     if let Some(expected) = args.expect_hosts.filter(|n| *n != hosts.len()) {
         return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len()))
             .hint(settings.flags.of_run(&format!("runbook hosts {}", quoted(&selector)))));
@@ -215,7 +225,7 @@ fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
         sets: sets(&args.set)?,
         batches: (!batches.is_empty()).then_some(batches),
         max_failures: args.max_fail,
-        on_failure: args.on_fail.map(OnFail::meaning),
+        on_failure: args.on_fail.map(OnFail::meaning).or(can_ask(args, settings).then_some(OnFailure::Ask)),
         selection: Selection { only: args.only.clone(), skip: args.skip.clone(), start_at: args.start_at.clone() },
     };
     build(&request, &KINDS).map_err(|errors| {
@@ -225,6 +235,11 @@ fn plan(args: &Args, settings: &Settings) -> Result<Plan, Failure> {
             error.hint.into_iter().fold(failure, Failure::hint)
         })
     })
+}
+
+/// Whether there is somebody to ask.
+fn can_ask(args: &Args, settings: &Settings) -> bool {
+    settings.can_ask && !args.no_input
 }
 
 fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
@@ -268,7 +283,7 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     match &plan.confirmation {
         Confirmation::None => Ok(Consent::Flag),
         Confirmation::Yes if args.yes => Ok(Consent::Flag),
-        _ if settings.can_ask && !args.no_input => Ok(Consent::Ask),
+        _ if can_ask(args, settings) => Ok(Consent::Ask),
         Confirmation::Yes => Err(Failure::invalid("this run needs a confirmation and there is no terminal to ask on")
             .hint("add --yes, or look first with --dry-run")),
         Confirmation::Phrase { phrase, why } => {
@@ -296,21 +311,22 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let Job { args, settings, plan, consent, approved, journal, run, log } = job;
     let by = who();
     let (to, control) = mpsc::channel(16);
-    let signals =
-        Signals::listen(to.clone()).map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
+    let known = Known::default();
+    let signals = Signals::listen(to.clone(), known.clone())
+        .map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
     if consent == Consent::Flag {
         // given before the start: it does not wait for an output that may be stalled
         answer(&to, Control::Confirm { by: by.clone(), via: "flag".to_owned() });
     }
-    let can_ask = settings.can_ask && !args.no_input;
+    let can_ask = can_ask(args, settings);
     let asking = Asking { approved, by: by.clone(), can_ask };
     if consent == Consent::Ask {
         reporters.extend(settings.asking());
     }
-    if can_ask {
-        reporters.push(Box::new(Prompter::new(by.clone(), consent == Consent::Ask, to.clone())));
-    }
+    let console = Console::new(known);
+    let console = if can_ask { console.asking(by.clone(), consent == Consent::Ask, to.clone()) } else { console };
+    reporters.push(Box::new(console));
     let world = fleet::world(settings, plan.secrets.clone())?;
     let setup = Setup {
         run: run.clone(),
@@ -356,7 +372,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
 }
 
 /// What a further run needs to be given to be the same but for its hosts.
-fn again(args: &Args, settings: &Settings) -> Flags {
+pub(super) fn again(args: &Args, settings: &Settings) -> Flags {
     let mut flags = settings.flags.clone();
     let mut say =
         |flag: &str, value: Option<String>| flags.run.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));

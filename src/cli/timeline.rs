@@ -11,6 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::history::print;
 use crate::cli::open;
 use crate::cli::settings::Settings;
+use crate::journal::store::Journal;
 use crate::model::event::OpenItem;
 use crate::model::id::{HostName, RunId};
 use crate::model::plan::RunbookRef;
@@ -83,45 +84,66 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
             Some(host)
         }
     };
+    // one object a line for programs; what is handed in is read by people too
+    let lined = settings.output == Form::Json && args.export.is_none();
+    let form = match args.export.or(lined.then_some(Export::Json)) {
+        None => Shape::Told(Paint { color: settings.color }),
+        Some(Export::Md) => Shape::Markdown,
+        Some(Export::Json) => Shape::Json { lined },
+    };
+    let out = text(&journal, run, host.as_ref(), form)?;
+    print(io::stdout().lock(), &out);
+    Ok(0)
+}
+
+/// In which form a timeline is written.
+pub(super) enum Shape {
+    /// In words.
+    Told(Paint),
+    /// To hand in.
+    Markdown,
+    /// As an object, on one line or on several.
+    Json {
+        /// On one line.
+        lined: bool,
+    },
+}
+
+/// The story of a recorded run as text.
+pub(super) fn text(journal: &Journal, run: RunId, host: Option<&HostName>, form: Shape) -> Result<Vec<u8>, Failure> {
+    let events = journal.events(&run).map_err(open::failed)?;
+    let state = RunState::replay(&events);
     let mut told = timeline(&events);
     let head = journal.head(&run).map_err(open::failed)?;
     let mut out = Vec::new();
-    // one object a line for programs; what is handed in is read by people too
-    let lined = settings.output == Form::Json && args.export.is_none();
-    let written = match args.export.or(lined.then_some(Export::Json)) {
-        None => telling::render(&mut out, Paint { color: settings.color }, &state, &told, host.as_ref()),
-        Some(export) => {
-            if host.is_some() {
-                told.entries.retain(|entry| entry.host.is_none() || entry.host == host);
-                told.counters.retain(|counter| Some(&counter.host) == host.as_ref());
-            }
-            match export {
-                Export::Md => markdown::render(&mut out, &state, &told, head.as_ref()),
-                Export::Json => {
-                    let (events, head) = head.unzip();
-                    let document = Document {
-                        run,
-                        runbook: state.runbook.clone(),
-                        selector: state.selector.clone(),
-                        by: state.by.clone(),
-                        ticket: state.ticket.clone(),
-                        sim: state.sim,
-                        timeline: told,
-                        open: state.open(),
-                        events,
-                        head,
-                    };
-                    let told = if lined {
-                        serde_json::to_writer(&mut out, &document)
-                    } else {
-                        serde_json::to_writer_pretty(&mut out, &document)
-                    };
-                    told.map_err(io::Error::from).map(|()| out.push(b'\n'))
-                }
-            }
+    if let (Some(host), Shape::Markdown | Shape::Json { .. }) = (host, &form) {
+        told.entries.retain(|entry| entry.host.as_ref().is_none_or(|of| of == host));
+        told.counters.retain(|counter| counter.host == *host);
+    }
+    let written = match form {
+        Shape::Told(paint) => telling::render(&mut out, paint, &state, &told, host),
+        Shape::Markdown => markdown::render(&mut out, &state, &told, head.as_ref()),
+        Shape::Json { lined } => {
+            let (events, head) = head.unzip();
+            let document = Document {
+                run,
+                runbook: state.runbook.clone(),
+                selector: state.selector.clone(),
+                by: state.by.clone(),
+                ticket: state.ticket.clone(),
+                sim: state.sim,
+                timeline: told,
+                open: state.open(),
+                events,
+                head,
+            };
+            let told = match lined {
+                true => serde_json::to_writer(&mut out, &document),
+                false => serde_json::to_writer_pretty(&mut out, &document),
+            };
+            told.map_err(io::Error::from).map(|()| out.push(b'\n'))
         }
     };
     written.map_err(|error| Failure::new(70, format!("the timeline could not be written: {error}")))?;
-    print(io::stdout().lock(), &out);
-    Ok(0)
+    Ok(out)
 }

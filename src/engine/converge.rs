@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::engine::ask::{self, Heard, yes_or_no};
 use crate::engine::close::unsent;
 use crate::engine::link::{Link, RunContext};
 use crate::engine::log::LogError;
@@ -331,27 +332,25 @@ impl<W: World> Converge<'_, W> {
             // the answer to an earlier attempt is none to this one
             id.push_str(&format!("#{}", self.attempt.n));
         }
-        let asked = EventKind::DecisionAsked {
-            id: id.clone(),
-            step: Some(self.unit.spec.step.clone()),
-            hosts: vec![host],
-            question: question.text,
-            options: vec!["yes".to_owned(), "no".to_owned()],
+        let shared = self.unit.spec.scope.is_shared();
+        let (ctx, step) = (self.ctx, Some(self.unit.spec.step.clone()));
+        let (hosts, options) = (vec![host.clone()], yes_or_no());
+        let question = ask::Question { id, step, hosts, text: question.text, options, finding: None };
+        let late = ctx.world.sleep(self.deadline.since(ctx.world.now()));
+        let over = async {
+            tokio::select! {
+                () = late => {}
+                // what is asked for all is no matter of one host
+                () = ctx.orders.excluded.taken(&host), if !shared => {}
+            }
         };
-        let _ = self.ctx.recorder.note(asked).await;
-        let mut said = self.ctx.orders.said.clone();
-        let left = self.deadline.since(self.ctx.world.now());
-        let answer = tokio::select! {
-            answered = said.wait_for(|said| said.contains_key(&id)) => answered.ok().and_then(|said| said.get(&id).cloned()),
-            () = self.ctx.orders.stop.cancelled() => return Err(self.stopped()),
-            () = self.ctx.lost.cancelled() => return Err(self.stopped()),
-            () = self.ctx.world.sleep(left) => None,
-        };
-        let Some(answer) = answer else { return Err(self.no(self.late("nobody answered"))) };
-        let (by, via) = (answer.by.clone(), answer.via.clone());
-        let option = if answer.yes { "yes" } else { "no" }.to_owned();
-        let _ = self.ctx.recorder.commit(EventKind::DecisionMade { id, option, by, via }).await;
-        Ok(answer)
+        match ctx.ask(question, over).await {
+            Heard::Said(said) => Ok(Answer { yes: said.option == "yes", by: said.by, via: said.via }),
+            Heard::Stopped => Err(self.stopped()),
+            Heard::Over if !shared && ctx.orders.excluded.has(&host) => Err(self.stopped()),
+            Heard::Over => Err(self.no(self.late("nobody answered"))),
+            Heard::Deaf => Err(self.no(Finding::new("nobody-to-ask", "the output does not keep up: nobody can be asked"))),
+        }
     }
 
     fn stopped(&mut self) -> UnitEnd {
@@ -557,6 +556,7 @@ impl<W: World> Converge<'_, W> {
             opened: self.opened.take(),
             unreachable: None,
             done_by: None,
+            waived: false,
         }
     }
 }

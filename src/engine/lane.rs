@@ -1,5 +1,6 @@
 //! One host: its units in order, what came of them, what is open on it.
 
+mod held;
 mod names;
 mod preview;
 mod watch;
@@ -12,8 +13,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::engine::brake::Pass;
 use crate::engine::close;
 use crate::engine::converge::{Attempt, Mode, converge};
+use crate::engine::lane::held::Choice;
 use crate::engine::link::{Link, RunContext};
 use crate::engine::log::LogError;
 use crate::engine::shared::Turn;
@@ -60,7 +63,20 @@ pub struct Lane<W: World> {
     /// Why it may not be changed now.
     denied: Option<Finding>,
     stopped: bool,
+    /// A person has decided that it ends here.
+    decided: bool,
     outcome: Option<HostOutcome>,
+}
+
+/// What was done about one unit so far.
+#[derive(Debug, Default)]
+struct Tries {
+    /// How many attempts there were.
+    n: u32,
+    /// Whether any of them has sent a change.
+    changed: bool,
+    /// Whether other lanes wait for what it comes to.
+    mine: bool,
 }
 
 impl<W: World> Lane<W> {
@@ -85,6 +101,7 @@ impl<W: World> Lane<W> {
             captured: BTreeMap::new(),
             denied: None,
             stopped: false,
+            decided: false,
             outcome: None,
         })
     }
@@ -99,6 +116,11 @@ impl<W: World> Lane<W> {
         self.outcome
     }
 
+    /// Whether a person has decided that it ends as it does.
+    pub fn is_decided(&self) -> bool {
+        self.decided
+    }
+
     /// Whether the preview left anything to do here that might change something.
     pub fn may_change(&self) -> bool {
         let may = |unit: &Arc<Unit>| unit.class == Class::Action && self.foreseen.contains(&unit.spec.step);
@@ -109,6 +131,10 @@ impl<W: World> Lane<W> {
     pub async fn prechecks(&mut self, ctx: &RunContext<W>) -> bool {
         self.started.get_or_insert(ctx.world.now());
         self.unreachable = None;
+        drop(ctx.go(&self.host.name).await);
+        if self.is_over(ctx) {
+            return false;
+        }
         if let Err(finding) = self.link.connect(ctx).await {
             self.unreachable = Some(finding);
             return false;
@@ -120,7 +146,7 @@ impl<W: World> Lane<W> {
 
     /// Steps, verification, closes, verification after the closes. Ends the lane.
     pub async fn work(&mut self, ctx: &RunContext<W>) {
-        if !self.may_go_out(ctx).await {
+        if self.is_over(ctx) || !self.may_go_out(ctx).await {
             return self.finish(ctx).await;
         }
         if self.is_stale(ctx) && !self.prechecks(ctx).await {
@@ -142,10 +168,11 @@ impl<W: World> Lane<W> {
             taken = ctx.budget.take(&self.host.name) => taken,
             () = ctx.orders.stop.cancelled() => Err(Finding::new("stopped", "stopped before anything was changed")),
             () = ctx.lost.cancelled() => Err(Finding::new("record-lost", "the record is lost; nothing was changed")),
+            () = ctx.orders.excluded.taken(&self.host.name) => Err(Finding::new("excluded", "left out before anything was changed")),
         };
         let Err(finding) = taken else { return true };
         self.stopped = true;
-        self.outcome = Some(if ctx.is_stopping() { HostOutcome::Cancelled } else { HostOutcome::Refused });
+        self.outcome = Some(if ctx.is_over(&self.host.name) { HostOutcome::Cancelled } else { HostOutcome::Refused });
         self.denied = Some(finding);
         false
     }
@@ -155,110 +182,136 @@ impl<W: World> Lane<W> {
         self.prechecked.is_none_or(|at| ctx.world.now().since(at) > FRESH)
     }
 
-    /// The steps. What was waited for or asked before the first change may have taken long: then the pre-checks are asked
-    /// again. After it they are about a host that is not as it was.
+    /// The steps. What was waited for, asked or paused before the first change may have taken long: then the pre-checks are
+    /// asked again. After it they are about a host that is not as it was.
     async fn steps(&mut self, ctx: &RunContext<W>) {
         for index in 0..self.units.len() {
-            if !self.is_next(ctx, index, Section::Step) {
-                continue;
+            let mut tries = Tries::default();
+            while let Some(pass) = self.next(ctx, index, Section::Step).await {
+                let changed = tries.changed || self.ends.values().any(|end| end.changed);
+                if self.units[index].class == Class::Action && !changed && self.is_stale(ctx) {
+                    drop(pass);
+                    if !self.prechecks(ctx).await {
+                        self.stopped = true;
+                        return;
+                    }
+                } else if !self.unit(ctx, index, pass, &mut tries).await {
+                    break;
+                }
             }
-            let changed = self.ends.values().any(|end| end.changed);
-            if self.units[index].class == Class::Action && !changed && self.is_stale(ctx) && !self.prechecks(ctx).await {
-                self.stopped = true;
-                return;
-            }
-            self.unit(ctx, index).await;
         }
     }
 
     async fn section(&mut self, ctx: &RunContext<W>, section: Section) {
         for index in 0..self.units.len() {
-            if self.is_next(ctx, index, section) {
-                self.unit(ctx, index).await;
+            let mut tries = Tries::default();
+            while let Some(pass) = self.next(ctx, index, section).await {
+                if !self.unit(ctx, index, pass, &mut tries).await {
+                    break;
+                }
             }
         }
     }
 
-    /// Whether a unit is of this section and may start.
-    fn is_next(&mut self, ctx: &RunContext<W>, index: usize, section: Section) -> bool {
+    /// The leave to start a unit, where it is of this section and anything may still start here.
+    async fn next<'c>(&mut self, ctx: &'c RunContext<W>, index: usize, section: Section) -> Option<Pass<'c>> {
         if self.stopped || self.units[index].spec.section != section {
-            return false;
+            return None;
         }
-        if ctx.is_stopping() {
+        let pass = ctx.go(&self.host.name).await;
+        (!self.is_over(ctx)).then_some(pass)
+    }
+
+    /// Whether nothing more may start here; then the lane has been stopped from outside.
+    fn is_over(&mut self, ctx: &RunContext<W>) -> bool {
+        let over = ctx.is_over(&self.host.name);
+        if over {
             self.stopped = true;
             self.outcome.get_or_insert(HostOutcome::Cancelled);
         }
-        !self.stopped
+        over
     }
 
-    async fn unit(&mut self, ctx: &RunContext<W>, index: usize) {
+    /// A unit, as often as its runbook says that it is tried; whether a person wants it once more.
+    async fn unit(&mut self, ctx: &RunContext<W>, index: usize, pass: Pass<'_>, tries: &mut Tries) -> bool {
         let unit = Arc::clone(&self.units[index]);
-        self.begun = Some(ctx.world.now());
-        let mut attempt = 1;
-        let mut changed = false;
-        let (mut end, mine) = self.first_attempt(ctx, &unit).await;
+        let mut end = if tries.n == 0 {
+            self.begun = Some(ctx.world.now());
+            let (end, mine) = self.first_attempt(ctx, &unit, pass).await;
+            (tries.n, tries.mine) = (1, mine);
+            end
+        } else {
+            // what ended the last attempt is over
+            self.unreachable = None;
+            self.further_attempt(ctx, &unit, pass, tries).await
+        };
         loop {
-            changed |= end.changed;
-            end.changed = changed;
+            tries.changed |= end.changed;
+            end.changed = tries.changed;
             if let Some(opened) = end.opened.take()
                 && !self.opened.iter().any(|owed| owed.key == opened.key)
             {
                 self.opened.push(opened);
             }
-            let recorded = self.tell_end(ctx, &unit, attempt, &end).await;
+            let recorded = self.tell_end(ctx, &unit, tries.n, &end).await;
             self.stopped |= recorded.is_err();
-            let Some(pause) = self.pause_before_retry(ctx, &unit, &end, attempt) else { break };
+            let Some(pause) = self.pause_before_retry(ctx, &unit, &end, tries.n) else { break };
             tokio::select! {
                 () = ctx.world.sleep(pause) => {}
                 () = ctx.orders.stop.cancelled() => break,
                 () = ctx.lost.cancelled() => break,
+                () = ctx.orders.excluded.taken(&self.host.name) => break,
             }
-            attempt += 1;
-            self.begun = Some(ctx.world.now());
-            self.tell_start(ctx, &unit, attempt).await;
-            end = self.attempt(ctx, &unit, attempt).await;
+            let pass = ctx.go(&self.host.name).await;
+            if ctx.is_over(&self.host.name) {
+                break;
+            }
+            end = self.further_attempt(ctx, &unit, pass, tries).await;
         }
-        if mine {
-            ctx.shared.done(&unit.spec.step, &self.host.name, end.clone());
-        }
+        self.settle(ctx, &unit, end, tries).await
+    }
+
+    /// What a unit came to, and what is to be done about it; whether a person wants it once more.
+    async fn settle(&mut self, ctx: &RunContext<W>, unit: &Unit, mut end: UnitEnd, tries: &Tries) -> bool {
         if let (Some(finding), false) = (end.unreachable.take(), unit.spec.optional) {
             self.unreachable = Some(finding);
         }
-        if !end.outcome.is_fine() {
-            self.failed(ctx, &unit, &end).await;
+        let choice = self.decide(ctx, unit, &end, tries).await;
+        end.waived |= choice == Some(Choice::Skip);
+        self.keep(unit, &end);
+        self.ends.insert(unit.spec.step.clone(), end.clone());
+        if choice == Some(Choice::Retry) {
+            return true;
         }
-        self.keep(&unit, &end);
-        self.ends.insert(unit.spec.step.clone(), end);
+        if tries.mine {
+            ctx.shared.done(&unit.spec.step, &self.host.name, end.clone());
+        }
+        if !end.outcome.is_fine() {
+            self.failed(ctx, unit, &end, choice).await;
+        }
+        false
     }
 
     /// The first attempt; and whether other lanes wait for what it comes to.
-    async fn first_attempt(&mut self, ctx: &RunContext<W>, unit: &Unit) -> (UnitEnd, bool) {
+    async fn first_attempt(&mut self, ctx: &RunContext<W>, unit: &Unit, pass: Pass<'_>) -> (UnitEnd, bool) {
         let (step, host) = (&unit.spec.step, &self.host.name);
         let shared = unit.spec.scope.is_shared();
         match self.condition(unit) {
             Truth::Known(true) => {}
             Truth::Known(false) => {
                 ctx.shared.pass(step, host);
-                self.tell_start(ctx, unit, 1).await;
+                self.tell_start(ctx, unit, 1, pass).await;
                 return (skipped(unit), false);
             }
             Truth::NotKnown(name) => {
                 ctx.shared.pass(step, host);
-                self.tell_start(ctx, unit, 1).await;
+                self.tell_start(ctx, unit, 1, pass).await;
                 let finding = Finding::new("condition", format!("the condition cannot be judged: {name} is not known"));
                 return (UnitEnd::no(Outcome::Refused, finding), false);
             }
         }
-        let turn = if shared {
-            tokio::select! {
-                turn = ctx.shared.turn(step, host) => turn,
-                () = ctx.orders.stop.cancelled() => Turn::Never(host.clone()),
-                () = ctx.lost.cancelled() => Turn::Never(host.clone()),
-            }
-        } else {
-            Turn::Mine
-        };
-        self.tell_start(ctx, unit, 1).await;
+        let (turn, pass) = if shared { self.turn(ctx, step, pass).await } else { (Turn::Mine, pass) };
+        self.tell_start(ctx, unit, 1, pass).await;
         match turn {
             Turn::Mine => (self.attempt(ctx, unit, 1).await, shared),
             Turn::Theirs(leader, end) => (end.shared(leader), false),
@@ -270,6 +323,31 @@ impl<W: World> Lane<W> {
                 (UnitEnd::no(Outcome::Refused, finding), false)
             }
         }
+    }
+
+    /// Waits for what this lane is to do about a step that runs once.
+    async fn turn<'c>(&self, ctx: &'c RunContext<W>, step: &StepId, pass: Pass<'_>) -> (Turn, Pass<'c>) {
+        // a pause can begin while it waits
+        drop(pass);
+        let host = &self.host.name;
+        let turn = tokio::select! {
+            turn = ctx.shared.turn(step, host) => turn,
+            () = ctx.orders.stop.cancelled() => Turn::Never(host.clone()),
+            () = ctx.lost.cancelled() => Turn::Never(host.clone()),
+            () = ctx.orders.excluded.taken(host) => Turn::Never(host.clone()),
+        };
+        let pass = ctx.go(host).await;
+        match turn {
+            Turn::Mine if ctx.is_over(host) => (Turn::Never(host.clone()), pass),
+            turn => (turn, pass),
+        }
+    }
+
+    async fn further_attempt(&mut self, ctx: &RunContext<W>, unit: &Unit, pass: Pass<'_>, tries: &mut Tries) -> UnitEnd {
+        tries.n += 1;
+        self.begun = Some(ctx.world.now());
+        self.tell_start(ctx, unit, tries.n, pass).await;
+        self.attempt(ctx, unit, tries.n).await
     }
 
     async fn attempt(&mut self, ctx: &RunContext<W>, unit: &Unit, n: u32) -> UnitEnd {
@@ -296,7 +374,8 @@ impl<W: World> Lane<W> {
         })
     }
 
-    async fn tell_start(&self, ctx: &RunContext<W>, unit: &Unit, attempt: u32) {
+    /// Records that it starts, before a pause can begin.
+    async fn tell_start(&self, ctx: &RunContext<W>, unit: &Unit, attempt: u32, _pass: Pass<'_>) {
         let started = EventKind::StepStarted { host: self.host.name.clone(), step: unit.spec.step.clone(), attempt };
         // the record's own failure stops the run elsewhere
         let _ = ctx.recorder.note(started).await;
@@ -329,20 +408,25 @@ impl<W: World> Lane<W> {
         }
     }
 
-    async fn failed(&mut self, ctx: &RunContext<W>, unit: &Unit, end: &UnitEnd) {
-        let harmless = unit.spec.optional && end.outcome != Outcome::Unknown && end.outcome != Outcome::Cancelled;
-        if harmless {
+    async fn failed(&mut self, ctx: &RunContext<W>, unit: &Unit, end: &UnitEnd, choice: Option<Choice>) {
+        if is_harmless(unit, end) || end.waived {
             return;
         }
-        match unit.spec.on_failure {
-            OnFailure::Continue if end.outcome == Outcome::Failed => {}
-            OnFailure::StopRun => {
+        match (unit.spec.on_failure, choice) {
+            (_, Some(Choice::Abort(by))) => {
+                self.stopped = true;
+                ctx.orders.stop_by(by, &ctx.recorder).await;
+            }
+            (_, Some(_)) => (self.stopped, self.decided) = (true, true),
+            (OnFailure::Continue, None) if end.outcome == Outcome::Failed => {}
+            (OnFailure::StopRun, None) => {
                 self.stopped = true;
                 ctx.orders.stop.cancel();
                 let reason = format!("`{}` failed on {}", unit.spec.step, self.host.name);
                 let _ = ctx.recorder.note(EventKind::RunStopping { reason, by: "on_failure".to_owned() }).await;
             }
-            OnFailure::Continue | OnFailure::StopHost => self.stopped = true,
+            // also where somebody would be asked, and nobody can be
+            (OnFailure::Continue | OnFailure::StopHost | OnFailure::Ask, None) => self.stopped = true,
         }
     }
 
@@ -388,8 +472,11 @@ impl<W: World> Lane<W> {
     /// Says what became of the host.
     pub async fn finish(&mut self, ctx: &RunContext<W>) {
         let worst = self.worst();
+        let excluded = ctx.orders.excluded.end(&self.host.name);
+        self.decided |= excluded.is_some();
         let outcome = match self.outcome {
             Some(before) if worst == HostOutcome::Ok => before,
+            None if worst == HostOutcome::Ok && excluded.is_some() => HostOutcome::Cancelled,
             _ => worst,
         };
         self.outcome = Some(outcome);
@@ -398,7 +485,11 @@ impl<W: World> Lane<W> {
             Some(keyed(finding, Some(&unit.spec.step), &self.host.name))
         };
         let of_units = || self.units.iter().find_map(of_unit);
-        let why = || self.unreachable.clone().or_else(|| self.denied.clone()).or_else(of_units);
+        let left_out = || {
+            let by = excluded.as_ref().filter(|_| outcome == HostOutcome::Cancelled)?;
+            Some(Finding::new("excluded", format!("excluded by {by}")))
+        };
+        let why = || left_out().or_else(|| self.unreachable.clone()).or_else(|| self.denied.clone()).or_else(of_units);
         let finding = if outcome == HostOutcome::Ok { None } else { why() };
         let finding = finding.map(|finding| keyed(finding, None, &self.host.name));
         let changed = self.ends.values().any(|end| end.changed);
@@ -406,6 +497,9 @@ impl<W: World> Lane<W> {
             ctx.budget.lose(&self.host.name);
         } else {
             ctx.budget.bring_back(&self.host.name);
+        }
+        if self.decided {
+            ctx.shared.hand_on(&self.host.name);
         }
         ctx.shared.left(&self.host.name);
         let begun = self.started.unwrap_or_else(|| ctx.world.now());
@@ -465,6 +559,11 @@ fn unit_of(spec: &UnitSpec, all: &[(usize, &UnitSpec)], lane: &plan::Lane) -> Re
         .map_err(|errors| Finding::new("plan", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let stood_in = Unit::new(&UnitSpec { fields, ..spec.clone() }, &lane.vars, &lane.host.vars)?;
     Ok(Unit { spec: spec.clone(), ..stood_in })
+}
+
+/// Whether a unit that did not end well is let off.
+fn is_harmless(unit: &Unit, end: &UnitEnd) -> bool {
+    unit.spec.optional && end.outcome != Outcome::Unknown && end.outcome != Outcome::Cancelled
 }
 
 fn skipped(unit: &Unit) -> UnitEnd {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::brake::Pass;
 use crate::engine::budget::Budget;
 use crate::engine::dispatch::Recorder;
 use crate::engine::orders::Orders;
@@ -38,6 +39,8 @@ pub struct RunContext<W: World> {
     pub with_output: bool,
     /// Cancelled when the record is lost.
     pub lost: CancellationToken,
+    /// Cancelled when nobody is told of anything any more.
+    pub deaf: CancellationToken,
 }
 
 /// Who answers what steps ask.
@@ -62,6 +65,7 @@ impl<W: World> Clone for RunContext<W> {
             shared: Arc::clone(&self.shared),
             with_output: self.with_output,
             lost: self.lost.clone(),
+            deaf: self.deaf.clone(),
         }
     }
 }
@@ -71,12 +75,36 @@ impl<W: World> RunContext<W> {
     pub fn alone(world: Arc<W>, recorder: Recorder, lost: CancellationToken) -> Self {
         let budget = Arc::new(Budget::new(None));
         let (asking, shared) = (Arc::default(), Arc::default());
-        Self { world, recorder, orders: Orders::none(), asking, budget, shared, with_output: false, lost }
+        let deaf = CancellationToken::new();
+        Self { world, recorder, orders: Orders::none(), asking, budget, shared, with_output: false, lost, deaf }
     }
 
     /// Whether nothing new may start.
     pub fn is_stopping(&self) -> bool {
         self.orders.stop.is_cancelled() || self.lost.is_cancelled()
+    }
+
+    /// Whether nothing new may start on this host.
+    pub fn is_over(&self, host: &HostName) -> bool {
+        self.is_stopping() || self.orders.excluded.has(host)
+    }
+
+    /// The leave to start something on a host: waits while the run is paused, until it is over.
+    pub async fn go(&self, host: &HostName) -> Pass<'_> {
+        tokio::select! {
+            pass = self.go_all() => pass,
+            () = self.orders.excluded.taken(host) => self.orders.brake.anyway().await,
+        }
+    }
+
+    /// The leave to start something on any host.
+    pub async fn go_all(&self) -> Pass<'_> {
+        tokio::select! {
+            biased;
+            pass = self.orders.brake.off() => pass,
+            () = self.orders.stop.cancelled() => self.orders.brake.anyway().await,
+            () = self.lost.cancelled() => self.orders.brake.anyway().await,
+        }
     }
 
     /// A context whose orders can no longer end it: for closing what is open.

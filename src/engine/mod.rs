@@ -3,10 +3,13 @@
 //! [`run::run`] previews, asks and works through the batches; [`lane`] is one host; [`converge`] is the loop that every
 //! check, wait, change, verification and close goes through; [`dispatch`] numbers, records, folds and tells each event.
 
+pub mod ask;
+pub mod brake;
 pub mod budget;
 pub mod close;
 pub mod converge;
 pub mod dispatch;
+pub mod excluded;
 pub mod lane;
 pub mod link;
 pub mod log;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::ask::{Heard, Question, yes_or_no};
 use crate::engine::budget::Budget;
 use crate::engine::close::close_recorded;
 use crate::engine::dispatch::{Dispatch, Recorder, Start};
@@ -102,18 +103,18 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
         now: Arc::new(move || clock.now()),
         lost: lost.clone(),
     });
-    let (orders, listener) = listen(setup.control, dispatch.recorder.clone());
+    let (orders, listener) = listen(setup.control, dispatch.recorder.clone(), setup.plan.hosts());
     let asking = Arc::new(setup.asking);
     let budget = Arc::new(Budget::new(setup.plan.rollout.max_out.map(|out| out.of(setup.plan.lanes.len()))));
     let (recorder, shared) = (dispatch.recorder.clone(), Arc::default());
-    let ctx = RunContext { world: setup.world, recorder, orders, asking, budget, shared, with_output: setup.with_output, lost };
+    let (world, with_output, deaf) = (setup.world, setup.with_output, dispatch.deaf.clone());
+    let ctx = RunContext { world, recorder, orders, asking, budget, shared, with_output, lost, deaf };
     let heart = tokio::spawn(beat(dispatch.recorder.clone()));
     let mut driver = Driver {
         ctx,
         plan: setup.plan,
         forks: setup.forks.max(1),
         lanes: lanes.into_iter().map(Some).collect(),
-        deaf: dispatch.deaf.clone(),
         ended: Vec::new(),
         flags: setup.flags,
     };
@@ -194,8 +195,6 @@ struct Driver<W: World> {
     forks: usize,
     /// A lane is away while a task works on it.
     lanes: Vec<Option<Lane<W>>>,
-    /// Cancelled when nobody is told of anything any more.
-    deaf: CancellationToken,
     /// States that are true besides what the hosts tell.
     ended: Vec<EndState>,
     /// What is repeated in the commands to type next.
@@ -227,7 +226,8 @@ impl<W: World> Driver<W> {
         self.batches().await
     }
 
-    /// Works on some lanes side by side, at most so many as there are forks; a lane comes back when its work is done.
+    /// Works on some lanes side by side, at most so many as there are forks; a lane comes back when its work is done. One
+    /// that waits for a person keeps its place among the forks: with few of them the others may have to wait for the answer.
     async fn each<R, F, Fut>(&mut self, which: &[usize], work: F) -> Result<BTreeMap<usize, R>, EngineError>
     where
         R: Send + 'static,
@@ -330,7 +330,8 @@ impl<W: World> Driver<W> {
     /// Asks, where something would or might be changed. Where nothing would, nothing may be: the lanes see to that.
     async fn confirmed(&mut self) -> Result<bool, EngineError> {
         // what runs once is counted on one host, and may be done on another
-        let might_change = self.lanes.iter().flatten().any(Lane::may_change);
+        let takes_part = |lane: &&Lane<W>| !self.ctx.orders.excluded.has(lane.name());
+        let might_change = self.lanes.iter().flatten().filter(takes_part).any(Lane::may_change);
         if self.ctx.is_stopping() {
             return Ok(false);
         }
@@ -351,7 +352,7 @@ impl<W: World> Driver<W> {
                 Err(_) => Answer::Declined("nobody is left to answer".to_owned()),
             },
             () = self.ctx.lost.cancelled() => Answer::Declined("the record is lost".to_owned()),
-            () = self.deaf.cancelled() => Answer::Declined("the output does not keep up: nobody can be asked".to_owned()),
+            () = self.ctx.deaf.cancelled() => Answer::Declined("the output does not keep up: nobody can be asked".to_owned()),
         };
         match answer {
             Answer::Given { by, via } => {
@@ -369,6 +370,7 @@ impl<W: World> Driver<W> {
     async fn batches(&mut self) -> Result<(), EngineError> {
         let batches = self.plan.batches.clone();
         for (n, batch) in batches.iter().enumerate() {
+            drop(self.ctx.go_all().await);
             if self.ctx.is_stopping() {
                 break;
             }
@@ -394,7 +396,9 @@ impl<W: World> Driver<W> {
     async fn batch(&mut self, n: usize, of: usize, batch: &[usize]) -> Result<(), EngineError> {
         let hosts = batch.iter().filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
         let started = EventKind::BatchStarted { n: n + 1, of, canary: n == 0 && of > 1, hosts };
+        let pass = self.ctx.go_all().await;
         self.ctx.recorder.note(started).await?;
+        drop(pass);
         let looks = self.plan.units.iter().filter(|unit| unit.scope.is_shared() && unit.section != Section::Step);
         self.ctx.shared.forget(looks.map(|unit| &unit.step));
         // no host of a batch is changed before all of it have answered
@@ -425,8 +429,10 @@ impl<W: World> Driver<W> {
         let shared = self.plan.units.iter().filter(|unit| unit.scope.is_shared() && unit.section != Section::Precheck);
         let shared: Vec<&StepId> = shared.map(|unit| &unit.step).collect();
         let may = |index: &&usize| self.lanes.get(**index).and_then(Option::as_ref).is_some_and(Lane::may_change);
-        let leader = go.iter().find(may).or(go.first());
-        let Some(lane) = leader.and_then(|index| self.plan.lanes.get(*index)) else { return };
+        let lane = |index: &usize| self.plan.lanes.get(*index);
+        let takes_part = |index: &&usize| lane(index).is_some_and(|lane| !self.ctx.orders.excluded.has(&lane.host.name));
+        let leader = go.iter().filter(takes_part).find(may).or(go.first());
+        let Some(lane) = leader.and_then(lane) else { return };
         if !shared.is_empty() {
             self.ctx.shared.lead(&lane.host.name, shared.into_iter());
             // no host is being worked on between two batches, so there is nothing to wait for; its lane says why not
@@ -442,30 +448,23 @@ impl<W: World> Driver<W> {
         // no step can be called so: the answer to one is none to the gate
         let id = format!("batch:{}", n + 1);
         let hosts = self.plan.batches.iter().skip(n + 1).flatten();
-        let hosts: Vec<HostName> = hosts.filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone()).collect();
+        let hosts = hosts.filter_map(|i| self.plan.lanes.get(*i)).map(|lane| lane.host.name.clone());
+        let hosts: Vec<HostName> = hosts.filter(|host| !self.ctx.orders.excluded.has(host)).collect();
+        if hosts.is_empty() {
+            return Ok(true);
+        }
         let recorder = &self.ctx.recorder;
         recorder.note(EventKind::RunPaused { reason: reason.clone(), by: "gate".to_owned() }).await?;
-        let question = format!(
-            "{reason}; go on with {} more?",
-            if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) }
-        );
-        let options = vec!["yes".to_owned(), "no".to_owned()];
-        recorder.note(EventKind::DecisionAsked { id: id.clone(), step: None, hosts, question, options }).await?;
-        let mut said = self.ctx.orders.said.clone();
-        let answer = tokio::select! {
-            said = said.wait_for(|said| said.contains_key(&id)) => said.ok().and_then(|said| said.get(&id).cloned()),
-            () = self.ctx.orders.stop.cancelled() => None,
-            () = self.ctx.lost.cancelled() => None,
-            () = self.deaf.cancelled() => None,
-            () = self.ctx.world.sleep(PATIENCE) => None,
-        };
-        let Some(answer) = answer else { return Ok(false) };
-        let option = if answer.yes { "yes" } else { "no" }.to_owned();
-        recorder.commit(EventKind::DecisionMade { id, option, by: answer.by.clone(), via: answer.via }).await?;
-        if answer.yes {
-            recorder.note(EventKind::RunResumed { by: answer.by }).await?;
+        let more = if hosts.len() == 1 { "1 more host".to_owned() } else { format!("{} more hosts", hosts.len()) };
+        let text = format!("{reason}; go on with {more}?");
+        let question = Question { id, step: None, hosts, text, options: yes_or_no(), finding: None };
+        let Heard::Said(said) = self.ctx.ask(question, self.ctx.world.sleep(PATIENCE)).await else { return Ok(false) };
+        let yes = said.option == "yes";
+        // a person's own pause goes on until a person ends it
+        if yes && !self.ctx.orders.brake.is_on().await {
+            recorder.note(EventKind::RunResumed { by: said.by }).await?;
         }
-        Ok(answer.yes)
+        Ok(yes)
     }
 
     /// Every verification of every host that has finished so far is looked at again for a while.
@@ -511,7 +510,12 @@ impl<W: World> Driver<W> {
         self.lanes.get(index)?.as_ref()?.outcome()
     }
 
-    /// Why no further batch may start, if so.
+    /// Whether a host's end is one that nobody has decided about yet.
+    fn is_undecided(&self, index: usize) -> bool {
+        self.lanes.get(index).and_then(Option::as_ref).is_none_or(|lane| !lane.is_decided())
+    }
+
+    /// Why no further batch may start, if so. Whom a person has left out does not count as failed.
     fn gate(&self, canary: bool, batch: &[usize]) -> Option<String> {
         let of = |index: &usize| self.outcome(*index);
         if canary && !batch.iter().all(|i| of(i) == Some(HostOutcome::Ok)) {
@@ -522,13 +526,20 @@ impl<W: World> Driver<W> {
             return Some("an outcome is unknown".to_owned());
         }
         let counted = |o: &HostOutcome| matches!(o, HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Unknown);
-        let failed = all().filter(counted).count();
+        let undecided = (0..self.lanes.len()).filter(|i| self.is_undecided(*i)).filter_map(|i| self.outcome(i));
+        let failed = undecided.filter(counted).count();
         let most = self.plan.rollout.max_failures.of(self.lanes.len());
         (failed >= most).then(|| format!("{failed} of at most {} hosts failed", most.saturating_sub(1)))
     }
 
     async fn conclude(&mut self, result: &Result<(), EngineError>) -> Result<(), LogError> {
         self.close_for_the_lost().await?;
+        for lane in self.lanes.iter_mut().flatten() {
+            // whose turn never came, and never will
+            if lane.outcome().is_none() && self.ctx.orders.excluded.has(lane.name()) {
+                lane.finish(&self.ctx).await;
+            }
+        }
         for lane in self.lanes.iter_mut().flatten() {
             lane.disconnect().await;
         }

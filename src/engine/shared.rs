@@ -101,15 +101,24 @@ impl Shared {
         }
     }
 
+    /// Somebody has this host left out: the next lane that comes by does what it has not begun.
+    pub fn hand_on(&self, host: &HostName) {
+        self.unled(host, |_| Slot::Free);
+    }
+
     /// The lane of this host has ended: what it was to do and has not done is done by nobody.
     pub fn left(&self, host: &HostName) {
+        self.unled(host, Slot::Gone);
+    }
+
+    fn unled(&self, host: &HostName, now: fn(HostName) -> Slot) {
         let led: Vec<StepId> = {
             let slots = self.slots();
             let led = slots.iter().filter(|(_, slot)| matches!(slot, Slot::Led(leader) if leader == host));
             led.map(|(step, _)| step.clone()).collect()
         };
         for step in led {
-            self.set(&step, Slot::Gone(host.clone()));
+            self.set(&step, now(host.clone()));
         }
     }
 }

@@ -84,6 +84,8 @@ pub struct UnitEnd {
     pub unreachable: Option<Finding>,
     /// Where another host's lane did the work: that host, and what became of the unit there.
     pub done_by: Option<(HostName, Outcome)>,
+    /// Whether somebody said to go on without it.
+    pub waived: bool,
 }
 
 impl UnitEnd {
@@ -100,6 +102,7 @@ impl UnitEnd {
             opened: None,
             unreachable: None,
             done_by: None,
+            waived: false,
         }
     }
 
@@ -113,7 +116,8 @@ impl UnitEnd {
         };
         let note = self.note.map(|note| Note { summary: on(&note.summary), ..note });
         let finding = self.finding.map(|finding| Finding { summary: on(&finding.summary), ..finding });
-        Self { finding, done_by: Some((leader, self.outcome)), ..Self::plain(outcome, note) }
+        let waived = self.waived;
+        Self { finding, waived, done_by: Some((leader, self.outcome)), ..Self::plain(outcome, note) }
     }
 
     /// A "no" without a change.

@@ -1,7 +1,7 @@
 //! Reading the record: runs, events, what is open, whether the chain holds. A type of event that a newer program wrote is
 //! passed over; a row of a known type that does not read is an error, since what it said may have mattered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -9,7 +9,8 @@ use crate::journal::chain::{self, Hash, Row};
 use crate::journal::schema::MARKS;
 use crate::journal::store::{Journal, JournalError};
 use crate::model::event::{Event, EventKind, OpenItem};
-use crate::model::id::RunId;
+use crate::model::id::{HostName, RunId};
+use crate::model::outcome::HostOutcome;
 use crate::model::plan::Plan;
 use crate::model::time::Timestamp;
 use crate::state::run::RunState;
@@ -78,6 +79,22 @@ impl Journal {
             events.extend(read_event(run, seq, ts, body)?);
         }
         Ok(events)
+    }
+
+    /// What became of each host whose lane ended; of two ends the later one.
+    pub fn host_ends(&self, run: &RunId) -> Result<BTreeMap<HostName, HostOutcome>, JournalError> {
+        let ends = self.select(run, "SELECT seq, ts, body FROM events WHERE run = ?1 AND type = 'host.finished' ORDER BY seq")?;
+        let of = |event: Event| match event.kind {
+            EventKind::HostFinished { host, outcome, .. } => Some((host, outcome)),
+            _ => None,
+        };
+        Ok(ends.into_iter().filter_map(of).collect())
+    }
+
+    /// Whether an event of this type is in the record of a run.
+    pub fn has(&self, run: &RunId, kind: &str) -> Result<bool, JournalError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM events WHERE run = ?1 AND type = ?2)";
+        self.reader.query_row(query, [run.as_str(), kind], |row| row.get(0)).map_err(|error| self.sql(error))
     }
 
     fn marks(&self, run: &RunId) -> Result<Vec<Event>, JournalError> {

@@ -233,33 +233,35 @@ impl Diagnostics {
 
     /// With the text and its place underlined, for terminals.
     pub fn drawn(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let paths: Vec<String> = self.pages.iter().map(Page::shown).collect();
-        let own = printable(&self.path.display().to_string());
-        let mut out = String::new();
-        for found in &self.list {
-            let level = match found.severity {
-                Severity::Error => Level::ERROR,
-                Severity::Warning => Level::WARNING,
-            };
-            let title = level.primary_title(printable(&found.message)).id(found.code);
-            let mut group = annotate_snippets::Group::with_title(title);
-            if found.span.is_none() {
-                group = group.element(annotate_snippets::Origin::path(own.as_str()));
-            }
-            for (page, path) in self.concerned(found).into_iter().filter_map(|at| self.pages.get(at).zip(paths.get(at))) {
-                group = group.element(self.snippet(page, path, found));
-            }
-            for help in &found.help {
-                group = group.element(Level::HELP.message(printable(help)));
-            }
-            out.push_str(&renderer.render(&[group]));
-            out.push_str("\n\n");
-        }
+        let mut out: String = self.list.iter().map(|found| format!("{}\n\n", self.drawn_one(found, color))).collect();
         if self.more > 0 {
+            let own = printable(&self.path.display().to_string());
             let _ = writeln!(out, "{own}: and {} more\n", self.more);
         }
         out
+    }
+
+    /// One of them with the text and its place underlined; several lines.
+    pub fn drawn_one(&self, found: &Diagnostic, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let paths: Vec<String> = self.pages.iter().map(Page::shown).collect();
+        let own = printable(&self.path.display().to_string());
+        let level = match found.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(printable(&found.message)).id(found.code);
+        let mut group = annotate_snippets::Group::with_title(title);
+        if found.span.is_none() {
+            group = group.element(annotate_snippets::Origin::path(own.as_str()));
+        }
+        for (page, path) in self.concerned(found).into_iter().filter_map(|at| self.pages.get(at).zip(paths.get(at))) {
+            group = group.element(self.snippet(page, path, found));
+        }
+        for help in &found.help {
+            group = group.element(Level::HELP.message(printable(help)));
+        }
+        renderer.render(&[group])
     }
 
     /// The pages that the places of a finding are on, its own first.

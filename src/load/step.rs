@@ -245,15 +245,19 @@ fn observes(kind: Option<&Kind>, table: &Table<'_>, found: &mut Vec<Diagnostic>)
     found.push(Diagnostic::error("E204", message).at(table.find("observe"), "").help(help));
 }
 
-const ON_FAILURE: &[(&str, OnFailure)] =
-    &[("stop-host", OnFailure::StopHost), ("stop-run", OnFailure::StopRun), ("continue", OnFailure::Continue)];
+const ON_FAILURE: &[(&str, OnFailure)] = &[
+    ("stop-host", OnFailure::StopHost),
+    ("stop-run", OnFailure::StopRun),
+    ("continue", OnFailure::Continue),
+    ("ask", OnFailure::Ask),
+];
 
 fn on_failure(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<OnFailure> {
     let text = table.string("on_failure", found)?;
     let at = table.find("on_failure");
     match text {
-        "ask" | "rollback" => {
-            found.push(unbuilt(&format!("on_failure = \"{text}\""), at).help("one of: stop-host, stop-run, continue"));
+        "rollback" => {
+            found.push(unbuilt("on_failure = \"rollback\"", at).help("one of: stop-host, stop-run, continue, ask"));
             None
         }
         _ => word("on_failure", text, ON_FAILURE, table, found),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::id::HostName;
+
 /// An order to a running run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case")]
@@ -18,14 +20,41 @@ pub enum Control {
         /// Why.
         reason: String,
     },
-    /// The answer to a question that a step asks.
+    /// The answer to an open question; what it does not offer is ignored.
     Answer {
         /// The question's id, as in `decision.asked`.
         id: String,
-        /// Whether it is a yes.
-        yes: bool,
+        /// One of its options.
+        option: String,
         /// Who.
         by: String,
+        /// Why, for the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Start nothing new for now; what runs ends, what is open is closed.
+    Pause {
+        /// Who.
+        by: String,
+    },
+    /// Go on after a pause.
+    Resume {
+        /// Who.
+        by: String,
+    },
+    /// Leave these hosts out from here on; those that have ended stay as they are.
+    Exclude {
+        /// The hosts.
+        hosts: Vec<HostName>,
+        /// Who.
+        by: String,
+    },
+    /// A line for the timeline.
+    Note {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
     },
     /// First Ctrl-C, SIGTERM or SIGHUP: start nothing new, let running units end, close what is open.
     Stop {

@@ -402,12 +402,12 @@ pub enum EventKind {
         /// From the start of its batch.
         duration_ms: u64,
     },
-    /// A step, or the gate between two batches, asks.
+    /// A step, a failure, or the gate between two batches, asks.
     #[serde(rename = "decision.asked")]
     DecisionAsked {
         /// Names the question within the run.
         id: String,
-        /// The step that asks; none: the gate between two batches.
+        /// The step that asks or has failed; none: the gate between two batches.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepId>,
         /// The hosts that it is about.
@@ -416,6 +416,9 @@ pub enum EventKind {
         question: String,
         /// What can be said.
         options: Vec<String>,
+        /// Why it is asked, where a unit did not end well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finding: Option<Finding>,
     },
     /// It was answered.
     #[serde(rename = "decision.made")]
@@ -428,6 +431,17 @@ pub enum EventKind {
         by: String,
         /// `tty` or `flag`.
         via: String,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Somebody has a host left out from here on.
+    #[serde(rename = "host.excluded")]
+    HostExcluded {
+        /// The host.
+        host: HostName,
+        /// Who.
+        by: String,
     },
     /// The changes of a host are being undone.
     #[serde(rename = "rollback.started")]
@@ -537,6 +551,7 @@ impl EventKind {
             | E::ObligationFailed { host, .. }
             | E::StepFinished { host, .. }
             | E::StepOutput { host, .. }
+            | E::HostExcluded { host, .. }
             | E::RollbackStarted { host, .. }
             | E::RollbackFinished { host, .. }
             | E::HostFinished { host, .. } => Some(host),

@@ -253,6 +253,8 @@ pub enum OnFailure {
     StopRun,
     /// The lane goes on; the host is failed all the same.
     Continue,
+    /// Somebody is asked, and the lane waits; where nobody can be asked this host's lane ends.
+    Ask,
 }
 
 /// A label with a time budget: shown and told, nothing is stopped by it.

@@ -41,7 +41,7 @@ pub struct Request<'a> {
     pub batches: Option<Vec<BatchSize>>,
     /// `--max-fail`, in place of the runbook's.
     pub max_failures: Option<BatchSize>,
-    /// `--on-fail`, for the steps that do not say it themselves.
+    /// `--on-fail`, or what failures do where it was not given; for the steps that do not say it themselves.
     pub on_failure: Option<OnFailure>,
     /// `--only`, `--skip`, `--start-at`.
     pub selection: Selection,

@@ -91,8 +91,18 @@ impl<W: Write + Send> Human<W> {
     /// No live lines while somebody is asked: what they type must stay readable.
     fn set_live(&mut self, event: &EventKind) -> io::Result<()> {
         match event {
-            EventKind::ConfirmAsked { .. } => self.live.take().map_or(Ok(()), |mut live| live.clear()),
-            EventKind::ConfirmGiven { .. } if self.live.is_none() && self.options.live => {
+            EventKind::ConfirmAsked { .. } | EventKind::DecisionAsked { .. } => {
+                self.live.take().map_or(Ok(()), |mut live| live.clear())
+            }
+            // another lane may ask beside it
+            _ if self.live.is_some() || !self.options.live || !self.state.waiting.is_empty() => Ok(()),
+            EventKind::ConfirmGiven { .. }
+            | EventKind::DecisionMade { .. }
+            | EventKind::StepFinished { .. }
+            | EventKind::HostFinished { .. }
+            | EventKind::RunStopping { .. }
+                if self.state.asked.is_none() || self.state.confirmed.is_some() =>
+            {
                 self.live = Some(Live::new(self.options.columns.unwrap_or(80)));
                 Ok(())
             }
@@ -162,6 +172,9 @@ impl<W: Write + Send> Human<W> {
                 let text = format!("{} for {}", words::count(hosts.len(), "host"), words::took(words::millis(*for_ms)));
                 self.line(to, "Watching", Tone::Strong, &text)
             }
+            E::DecisionMade { .. } => self.decided(to),
+            E::RunPaused { reason, by } => self.line(to, "Paused", Tone::Warn, &format!("{reason} ({by}); nothing new starts")),
+            E::RunResumed { by } => self.line(to, "Resumed", Tone::Strong, &format!("by {by}")),
             E::Note { by, text } => self.line(to, "Note", Tone::Plain, &format!("{by}: {text}")),
             E::RunStopping { reason, by } => {
                 let text = format!("{reason} ({by}); nothing new starts, running steps end, what is open is closed");
@@ -191,6 +204,7 @@ impl<W: Write + Send> Human<W> {
                 let text = format!("connection lost ({class}): {message}");
                 self.problem(to, ("LOST", Tone::Far), host, &text, (&format!("lost {class}"), None))
             }
+            E::HostExcluded { host, by } => self.host_line(to, "Excluded", Tone::Warn, host, &format!("by {by}")),
             E::StepJudged { host, step, note, .. } if self.options.verbose > 1 => {
                 let text = format!("{}: {} - {}", words::step(&self.state, step), note.word, note.summary);
                 self.host_line(to, "seen", Tone::Dim, host, &text)
@@ -222,6 +236,11 @@ impl<W: Write + Send> Human<W> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn decided(&self, to: &mut Vec<u8>) -> io::Result<()> {
+        let Some(text) = self.state.decided.last().map(words::decided) else { return Ok(()) };
+        self.line(to, "Decided", Tone::Strong, &text)
     }
 
     /// Once all hosts have answered: how many, and how long it took.

@@ -98,6 +98,13 @@ impl<W: Write + Send> Lines<W> {
                 let text = format!("{} for {}", words::count(hosts.len(), "host"), words::took(words::millis(*for_ms)));
                 self.line(at, "watch", &text)
             }
+            E::DecisionAsked { question, options, .. } => self.line(at, "ask", &format!("{question} [{}]", options.join("/"))),
+            E::DecisionMade { .. } => match self.state.decided.last().map(words::decided) {
+                Some(text) => self.line(at, "decided", &text),
+                None => Ok(()),
+            },
+            E::RunPaused { reason, by } => self.line(at, "PAUSED", &format!("{reason} ({by})")),
+            E::RunResumed { by } => self.line(at, "resumed", &format!("by {by}")),
             E::Note { by, text } => self.line(at, "note", &format!("{by}: {text}")),
             E::Heartbeat { running } => self.still(at, running),
             E::RunStopping { reason, by } => self.line(at, "stop", &format!("{reason} ({by})")),
@@ -122,6 +129,7 @@ impl<W: Write + Send> Lines<W> {
             E::HostLost { host, class, message } => {
                 self.problem(at, "LOST", &format!("{host} {class}: {message}"), &format!("lost {class}"))
             }
+            E::HostExcluded { host, by } => self.line(at, "EXCLUDED", &format!("{host} by {by}")),
             E::ObligationOpened { host, obligation, .. } if self.is_small() => {
                 let text = format!("{host} {} {}->{}", obligation.title, obligation.was, obligation.set);
                 self.line(at, "open", &text)

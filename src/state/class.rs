@@ -266,3 +266,114 @@ fn of_previews(host: &HostState) -> Class {
         () => Class::Ok,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Class, is_held, of_host, of_outcome, of_preview, of_unit, of_unit_outcome};
+    use crate::model::finding::Finding;
+    use crate::model::outcome::{HostOutcome, Outcome};
+    use crate::model::step::Basis;
+    use crate::state::generated::runs;
+    use crate::state::run::{Preview, RunState, UnitState};
+    use crate::state::summary;
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    proptest! {
+        #[test]
+        fn a_finished_host_stands_as_its_outcome(events in runs()) {
+            let mut run = RunState::default();
+            for event in &events {
+                run.apply(event);
+                for (name, host) in &run.hosts {
+                    let class = of_host(&run, host, is_held(&run, name, host));
+                    if let (Some(outcome), None) = (host.outcome, host.undoing) {
+                        prop_assert_eq!(class.outcome(), Some(outcome));
+                        let code = host.finding.as_ref().map(|finding| finding.code.as_str());
+                        prop_assert_eq!(class == Class::TimedOut, outcome == HostOutcome::Failed && code == Some("timeout"));
+                        prop_assert_eq!(class == Class::Drifted, outcome == HostOutcome::Refused && code == Some("drifted"));
+                    } else if let Some(outcome) = class.outcome() {
+                        prop_assert_eq!(outcome, summary::outcome(host, run.dry_run));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn when_the_run_has_ended_nothing_is_being_done(events in runs()) {
+            let run = RunState::replay(&events);
+            for (name, host) in run.hosts.iter().filter(|_| run.finished.is_some()) {
+                let class = of_host(&run, host, is_held(&run, name, host));
+                prop_assert!(!class.is_active(), "{name} {class:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_generated_comes_by_every_class_of_a_host() {
+        let mut runner = TestRunner::deterministic();
+        let mut seen = BTreeSet::new();
+        for _ in 0..400 {
+            let events = runs().new_tree(&mut runner).expect("a run").current();
+            let mut run = RunState::default();
+            for event in &events {
+                run.apply(event);
+                seen.extend(run.hosts.iter().map(|(name, host)| of_host(&run, host, is_held(&run, name, host))));
+            }
+        }
+        let of_units = [Class::Skipped, Class::Changed];
+        let missing: Vec<Class> = Class::ALL.into_iter().filter(|class| !seen.contains(class)).collect();
+        assert_eq!(missing, of_units);
+    }
+
+    #[test]
+    fn every_class_is_listed_once_and_problems_come_first() {
+        assert!(Class::ALL.is_sorted());
+        assert_eq!(BTreeSet::from(Class::LISTED), BTreeSet::from(Class::ALL));
+        let problems = Class::ALL.into_iter().filter(|class| class.is_problem());
+        assert!(Class::LISTED.into_iter().take_while(|class| class.is_problem()).eq(problems), "in order of severity");
+        assert_eq!(Class::LISTED.map(|class| class.is_problem()).iter().filter(|problem| **problem).count(), 8);
+    }
+
+    #[test]
+    fn capitals_mean_that_a_person_should_look() {
+        for class in Class::ALL {
+            let capitals = class.word().chars().all(|c| !c.is_lowercase());
+            assert_eq!(capitals, class.is_problem() || class == Class::Held, "{}", class.word());
+        }
+    }
+
+    #[test]
+    fn every_outcome_stands_as_a_class_that_says_it() {
+        for outcome in HostOutcome::ALL {
+            assert_eq!(of_outcome(*outcome, None).outcome(), Some(*outcome));
+        }
+    }
+
+    #[test]
+    fn a_unit_stands_as_what_is_known_of_it() {
+        let unit = |attempt, intent, outcome| UnitState { attempt, intent, outcome, ..UnitState::default() };
+        assert_eq!(of_unit(None, false), Class::Waiting);
+        assert_eq!(of_unit(Some(&unit(1, true, None)), true), Class::Running);
+        assert_eq!(of_unit(Some(&unit(2, false, None)), true), Class::Retrying);
+        assert_eq!(of_unit(Some(&unit(1, true, None)), false), Class::Unknown, "a change without an end");
+        assert_eq!(of_unit(Some(&unit(1, false, Some(Outcome::Already))), false), Class::Ok);
+        let late = Finding::new("timeout", "x");
+        assert_eq!(of_unit_outcome(Outcome::Failed, Some(&late)), Class::TimedOut);
+        assert_eq!(of_unit_outcome(Outcome::Refused, Some(&late)), Class::Refused);
+        assert_eq!(of_unit_outcome(Outcome::Refused, Some(&Finding::new("drifted", "x"))), Class::Drifted);
+    }
+
+    #[test]
+    fn a_preview_says_what_would_be() {
+        let preview = |outcome| {
+            let (summary, effects) = (String::new(), Vec::new());
+            of_preview(&Preview { outcome, basis: Basis::Seen, summary, effects, destroys: false })
+        };
+        let said = [Outcome::Already, Outcome::WouldChange, Outcome::WouldWait, Outcome::NotKnown, Outcome::Refused].map(preview);
+        assert_eq!(said, [Class::Ok, Class::WouldChange, Class::WouldWait, Class::NotKnown, Class::Refused]);
+    }
+}

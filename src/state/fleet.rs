@@ -13,7 +13,8 @@ use std::time::Duration;
 use crate::model::event::{Event, EventKind};
 use crate::model::id::{HostName, StepId};
 use crate::model::time::Timestamp;
-use crate::state::class::{Class, is_held, of_host};
+use crate::model::visible::visible;
+use crate::state::class::{Class, of_host};
 use crate::state::fleet::cause::cause;
 use crate::state::fleet::times::{Pace, Times};
 use crate::state::fleet::worst::Worst;
@@ -40,6 +41,7 @@ pub struct Fleet {
     batch_of: Vec<Option<usize>>,
     batches: Vec<Counts>,
     hosts: Vec<Indexed>,
+    decided: usize,
 }
 
 /// How many hosts stand as what.
@@ -60,6 +62,12 @@ impl Counts {
     /// How many did not end well.
     pub fn problems(&self) -> usize {
         Class::ALL.into_iter().filter(|class| class.is_problem()).map(|class| self.of(class)).sum()
+    }
+
+    /// How many are being worked on; those that wait for a person are not.
+    pub fn working(&self) -> usize {
+        let working = |class: &Class| class.is_active() && *class != Class::Held;
+        Class::ALL.into_iter().filter(working).map(|class| self.of(class)).sum()
     }
 
     /// The classes that some host stands as, with how many, in the order of a list of hosts.
@@ -120,12 +128,14 @@ struct Indexed {
     running: Option<(u32, Timestamp)>,
     took: Option<Duration>,
     ended: Option<Timestamp>,
+    /// The steps that ask here, one entry for each question.
+    asks: Vec<StepId>,
 }
 
 impl Indexed {
     fn waiting() -> Self {
         let group = GroupKey { class: Class::Waiting, step: None, cause: Arc::from("") };
-        Self { group, running: None, took: None, ended: None }
+        Self { group, running: None, took: None, ended: None, asks: Vec::new() }
     }
 }
 
@@ -143,8 +153,12 @@ impl Fleet {
             batch_of: vec![None; hosts],
             batches: vec![Counts::default(); run.batches.len()],
             hosts: vec![Indexed::waiting(); hosts],
+            decided: run.decided.len(),
             ..Self::default()
         };
+        for asked in &run.waiting {
+            fleet.asked(asked.step.as_ref(), &asked.hosts, true);
+        }
         for (batch, names) in run.batches.iter().enumerate() {
             for name in names {
                 if let Some(place) = fleet.places.get(name) {
@@ -168,16 +182,17 @@ impl Fleet {
         use EventKind as E;
         match &event.kind {
             E::RunPlanned { .. } => *self = Self::of(run),
-            E::BatchStarted { hosts, .. } | E::DecisionAsked { step: Some(_), hosts, .. } => {
-                for name in hosts {
-                    self.look(name, run);
-                }
+            E::BatchStarted { hosts, .. } => self.look_at(hosts, run),
+            E::DecisionAsked { step, hosts, .. } => {
+                self.asked(step.as_ref(), hosts, true);
+                self.look_at(step.as_ref().map_or(&[], |_| hosts), run);
             }
-            E::DecisionMade { id, .. } => {
-                let of_step = run.decided.iter().rev().take(1).find(|decided| decided.asked.id == *id);
-                let of_step = of_step.filter(|decided| decided.asked.step.is_some());
-                for name in of_step.into_iter().flat_map(|decided| &decided.asked.hosts) {
-                    self.look(name, run);
+            E::DecisionMade { .. } => {
+                let decided = run.decided.get(self.decided..).unwrap_or_default();
+                self.decided = run.decided.len();
+                for asked in decided.iter().map(|decided| &decided.asked) {
+                    self.asked(asked.step.as_ref(), &asked.hosts, false);
+                    self.look_at(asked.step.as_ref().map_or(&[], |_| &asked.hosts), run);
                 }
             }
             E::RunFinished { .. } => {
@@ -197,16 +212,35 @@ impl Fleet {
             | E::HostLost { .. }
             | E::ObligationFailed { .. } => {}
             kind => {
-                if let Some(name) = kind.host() {
-                    self.look(name, run);
+                let Some(place) = kind.host().and_then(|name| self.place(name)) else { return };
+                match kind {
+                    E::StepFinished { step, .. } => self.hosts[place].asks.retain(|asks| asks != step),
+                    E::HostFinished { .. } => self.hosts[place].asks.clear(),
+                    _ => {}
                 }
+                self.update(place, run);
             }
         }
     }
 
-    fn look(&mut self, name: &HostName, run: &RunState) {
-        if let Some(place) = self.place(name) {
-            self.update(place, run);
+    fn look_at(&mut self, names: &[HostName], run: &RunState) {
+        for name in names {
+            if let Some(place) = self.place(name) {
+                self.update(place, run);
+            }
+        }
+    }
+
+    /// A step asks about hosts, or asks no more. The gate between two batches holds the run and none of its hosts.
+    fn asked(&mut self, step: Option<&StepId>, names: &[HostName], asks: bool) {
+        let Some(step) = step else { return };
+        for name in names {
+            let Some(host) = self.places.get(name).and_then(|place| self.hosts.get_mut(*place)) else { continue };
+            if asks {
+                host.asks.push(step.clone());
+            } else if let Some(at) = host.asks.iter().position(|other| other == step) {
+                host.asks.swap_remove(at);
+            }
         }
     }
 
@@ -233,7 +267,9 @@ impl Fleet {
     fn update(&mut self, place: usize, run: &RunState) {
         let Some(name) = self.names.get(place) else { return };
         let Some(host) = run.hosts.get(name) else { return };
-        let class = of_host(run, host, is_held(run, name, host));
+        let asks = &self.hosts[place].asks;
+        let held = host.running.as_ref().is_some_and(|(step, _)| asks.contains(step));
+        let class = of_host(run, host, held);
         let group = self.group(class, name, run, host);
         let before = self.worst.get(place);
         if before != class || self.hosts[place].group != group {
@@ -443,10 +479,10 @@ impl Fleet {
         self.groups.get(key).map_or_else(Vec::new, |places| places.from(from).take(count).collect())
     }
 
-    /// Why a host is not ok, in its own words; as they came from it.
+    /// Why a host is not ok, on one clean line.
     pub fn words(&self, run: &RunState, place: usize) -> Option<String> {
         let name = self.name(place)?;
-        cause(name, run, run.hosts.get(name)?).map(|cause| cause.finding.summary.clone())
+        cause(name, run, run.hosts.get(name)?).map(|cause| visible(&cause.finding.summary).into_owned())
     }
 
     /// How many hosts run each step, by its number; steps that none runs are left out. Hosts between two steps are in none.
@@ -491,3 +527,6 @@ impl Fleet {
         (0..columns).filter_map(part).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

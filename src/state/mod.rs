@@ -2,6 +2,9 @@
 
 pub mod class;
 pub mod fleet;
+#[cfg(test)]
+mod generated;
+pub mod log;
 pub mod places;
 pub mod run;
 pub mod series;

@@ -12,6 +12,9 @@ use crate::model::plan::{Phase, RunbookRef};
 use crate::model::step::{Basis, Note, Obligation};
 use crate::model::time::Timestamp;
 
+/// Who pauses a run between two batches; no person is called so: they have a host.
+const GATE: &str = "gate";
+
 /// A run as far as its events tell.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunState {
@@ -73,8 +76,10 @@ pub struct RunState {
     pub waiting: Vec<Waiting>,
     /// What was decided, in order.
     pub decided: Vec<Decided>,
-    /// Why nothing new starts for now.
+    /// Why nothing new starts for now; what a person has said stands before a gate.
     pub paused: Option<Paused>,
+    /// The gate's pause while a person's stands before it.
+    pub gate: Option<Paused>,
     /// Why it is stopping.
     pub stopping: Option<String>,
     /// Whether running units are being ended on their hosts.
@@ -133,11 +138,11 @@ pub struct BatchState {
 }
 
 /// A question that nobody has answered yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
     /// Its id.
     pub id: String,
-    /// The step that asks; none: the gate between two batches.
+    /// The step that asks or has failed; none: the gate between two batches.
     pub step: Option<StepId>,
     /// The hosts that it is about.
     pub hosts: Vec<HostName>,
@@ -145,12 +150,14 @@ pub struct Waiting {
     pub question: String,
     /// What can be said.
     pub options: Vec<String>,
+    /// Why it is asked, where a unit did not end well.
+    pub finding: Option<Finding>,
     /// Since when.
     pub since: Timestamp,
 }
 
 /// A question that was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
     /// The question.
     pub asked: Waiting,
@@ -158,6 +165,8 @@ pub struct Decided {
     pub option: String,
     /// Who.
     pub by: String,
+    /// Why, in their words.
+    pub note: Option<String>,
     /// When.
     pub at: Timestamp,
 }
@@ -215,6 +224,8 @@ pub struct HostState {
     pub started: Option<Timestamp>,
     /// When its lane ended.
     pub finished: Option<Timestamp>,
+    /// Who has it left out, where somebody has.
+    pub excluded: Option<String>,
 }
 
 /// What a unit would do.
@@ -331,24 +342,25 @@ impl RunState {
             E::ConfirmDeclined { reason } => self.declined = Some(reason.clone()),
             E::BatchStarted { .. } | E::BatchFinished { .. } | E::SoakStarted { .. } => self.batch(event),
             E::DecisionAsked { .. } | E::DecisionMade { .. } => self.decision(event),
-            E::RunPaused { reason, by } => {
-                self.paused = Some(Paused { reason: reason.clone(), by: by.clone(), since: event.ts });
+            E::RunPaused { .. } | E::RunResumed { .. } => self.pause(event),
+            E::RunStopping { reason, .. } => self.stop(reason),
+            E::RunAborting { reason, .. } => {
+                self.stop(reason);
+                self.aborting = true;
             }
-            E::RunResumed { .. } => self.paused = None,
-            E::RunStopping { reason, .. } => self.stopping = Some(reason.clone()),
-            E::RunAborting { reason, .. } => (self.stopping, self.aborting) = (Some(reason.clone()), true),
             E::Note { by, text } => self.notes.push((event.ts, by.clone(), text.clone())),
             E::RunFinished { state, exit_code, failures, next, .. } => {
                 let (failures, next) = (failures.clone(), next.clone());
                 self.finished = Some(Finished { state: *state, exit_code: *exit_code, at: event.ts, failures, next });
                 // what nobody has answered by now asks nobody any more
                 self.waiting.clear();
-                (self.paused, self.soaking) = (None, None);
+                (self.paused, self.gate, self.soaking) = (None, None, None);
             }
             E::Heartbeat { .. } => {}
             _ => {
                 if let Some(host) = event.kind.host() {
                     self.hosts.entry(host.clone()).or_default().apply(event);
+                    self.unasked(event, host);
                 }
             }
         }
@@ -398,22 +410,74 @@ impl RunState {
 
     fn decision(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::DecisionAsked { id, step, hosts, question, options } => self.waiting.push(Waiting {
+            EventKind::DecisionAsked { id, step, hosts, question, options, finding } => self.waiting.push(Waiting {
                 id: id.clone(),
                 step: step.clone(),
                 hosts: hosts.clone(),
                 question: question.clone(),
                 options: options.clone(),
+                finding: finding.clone(),
                 since: event.ts,
             }),
-            EventKind::DecisionMade { id, option, by, .. } => {
+            EventKind::DecisionMade { id, option, by, note, .. } => {
                 if let Some(at) = self.waiting.iter().position(|asked| asked.id == *id) {
                     let asked = self.waiting.remove(at);
-                    self.decided.push(Decided { asked, option: option.clone(), by: by.clone(), at: event.ts });
+                    if asked.step.is_none() {
+                        self.gate_passed();
+                    }
+                    let (option, by, note) = (option.clone(), by.clone(), note.clone());
+                    self.decided.push(Decided { asked, option, by, note, at: event.ts });
                 }
             }
             _ => {}
         }
+    }
+
+    /// A gate and a person may hold a run at the same time: it goes on when neither does.
+    fn pause(&mut self, event: &Event) {
+        let by_gate = self.paused.as_ref().is_some_and(|paused| paused.by == GATE);
+        match &event.kind {
+            EventKind::RunPaused { reason, by } => {
+                let paused = Some(Paused { reason: reason.clone(), by: by.clone(), since: event.ts });
+                match (by == GATE, self.paused.is_some()) {
+                    (true, true) if !by_gate => self.gate = paused,
+                    (false, true) if by_gate => self.gate = std::mem::replace(&mut self.paused, paused),
+                    _ => self.paused = paused,
+                }
+            }
+            EventKind::RunResumed { .. } if !by_gate => self.paused = self.gate.take(),
+            // while its question is open a gate holds, whoever else goes on
+            EventKind::RunResumed { .. } if !self.waiting.iter().any(|asked| asked.step.is_none()) => self.paused = None,
+            _ => {}
+        }
+    }
+
+    fn gate_passed(&mut self) {
+        self.gate = None;
+        self.paused.take_if(|paused| paused.by == GATE);
+    }
+
+    /// Whoever stops a run ends its pause, and the question of a gate is none any more.
+    fn stop(&mut self, reason: &str) {
+        self.stopping = Some(reason.to_owned());
+        (self.paused, self.gate) = (None, None);
+        self.waiting.retain(|asked| asked.step.is_some());
+    }
+
+    /// A step that has ended asks no more, answered or not.
+    fn unasked(&mut self, event: &Event, host: &HostName) {
+        let ended = match &event.kind {
+            EventKind::StepFinished { step, .. } => Some(step),
+            EventKind::HostFinished { .. } => None,
+            _ => return,
+        };
+        self.waiting.retain_mut(|asked| {
+            let concerns = asked.step.as_ref().is_some_and(|step| ended.is_none_or(|ended| ended == step));
+            if concerns {
+                asked.hosts.retain(|other| other != host);
+            }
+            !concerns || !asked.hosts.is_empty()
+        });
     }
 
     /// Everything that is open now, oldest first.
@@ -514,6 +578,7 @@ impl HostState {
                 self.undoing = None;
                 self.outcome = Some(*outcome);
             }
+            E::HostExcluded { by, .. } => self.excluded = Some(by.clone()),
             E::HostFinished { outcome, changed, finding, .. } => {
                 (self.running, self.undoing) = (None, None);
                 self.outcome = Some(*outcome);
@@ -523,5 +588,53 @@ impl HostState {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RunState;
+    use crate::model::event::{Event, EventKind};
+    use crate::model::outcome::Outcome;
+    use crate::model::time::Timestamp;
+    use crate::state::generated::{host, plan_of, step};
+
+    #[test]
+    fn a_step_that_has_ended_asks_no_more_and_the_gate_still_does() {
+        let mut events = plan_of(2);
+        let ask = |id: &str, step, hosts| EventKind::DecisionAsked {
+            id: id.to_owned(),
+            step,
+            hosts,
+            question: "go on?".to_owned(),
+            options: Vec::new(),
+            finding: None,
+        };
+        let finished = EventKind::StepFinished {
+            host: host(0),
+            step: step(1),
+            attempt: 1,
+            outcome: Outcome::Failed,
+            changed: false,
+            exit_code: None,
+            note: None,
+            finding: None,
+            effects: Vec::new(),
+            duration_ms: 1,
+        };
+        let kinds = [
+            ask("batch:2", None, vec![host(0), host(1)]),
+            ask("late", Some(step(1)), vec![host(0)]),
+            ask("both", Some(step(1)), vec![host(0), host(1)]),
+            ask("other", Some(step(2)), vec![host(0)]),
+            finished,
+        ];
+        for (kind, seq) in kinds.into_iter().zip(2..) {
+            let run = events[0].run.clone();
+            events.push(Event { seq, ts: Timestamp::from_millis(2_000_000), run, kind });
+        }
+        let run = RunState::replay(&events);
+        let left: Vec<(&str, usize)> = run.waiting.iter().map(|asked| (asked.id.as_str(), asked.hosts.len())).collect();
+        assert_eq!(left, [("batch:2", 2), ("both", 1), ("other", 1)]);
     }
 }

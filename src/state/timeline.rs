@@ -237,6 +237,21 @@ impl Teller {
                 let canary = if *canary { ", canary" } else { "" };
                 self.say(event, Source::Run, format!("batch {n} of {of} started: {}{canary}", count(hosts.len())));
             }
+            E::DecisionMade { id, option, by, note, .. } => {
+                let asked = self.run.waiting.iter().find(|asked| asked.id == *id);
+                let about = asked.map_or_else(String::new, |asked| format!(": {}", asked.question));
+                let note = note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+                self.say(event, Source::You, format!("{option} by {by}{note}{about}"));
+            }
+            E::RunPaused { reason, by } => {
+                self.say(event, Source::Run, format!("paused ({by}): {reason}"));
+            }
+            E::RunResumed { by } => {
+                self.say(event, Source::Run, format!("resumed by {by}"));
+            }
+            E::HostExcluded { by, .. } => {
+                self.say(event, Source::You, format!("excluded by {by}"));
+            }
             E::Note { by, text } => {
                 self.say(event, Source::You, format!("note by {by}: {text}"));
             }

@@ -63,8 +63,12 @@ impl Trail {
                 self.lines.pop_front();
                 self.dropped += 1;
             }
-            let (host, text) = (event.kind.host().cloned(), visible(&text).into_owned());
-            self.lines.push_back(TrailLine { at: event.ts, host, text, class, mark });
+            let asked = match &event.kind {
+                EventKind::DecisionAsked { step: Some(_), hosts, .. } if hosts.len() == 1 => hosts.first(),
+                _ => None,
+            };
+            let host = event.kind.host().or(asked).cloned();
+            self.lines.push_back(TrailLine { at: event.ts, host, text: visible(&text).into_owned(), class, mark });
         }
     }
 
@@ -133,12 +137,8 @@ fn of_run(event: &Event) -> Option<Told> {
             let time = words::took(words::millis(*for_ms));
             plain(format!("watching {} for {time}", words::count(hosts.len(), "host")))
         }
-        E::DecisionAsked { step, hosts, question, .. } => {
-            let at = match (hosts.as_slice(), step) {
-                ([host], Some(step)) => format!("{host} {step}: "),
-                (_, Some(step)) => format!("{step}: "),
-                _ => String::new(),
-            };
+        E::DecisionAsked { step, question, .. } => {
+            let at = step.as_ref().map_or_else(String::new, |step| format!("{step}: "));
             stands(format!("{at}{question}"), Class::Held)
         }
         E::DecisionMade { id, option, by, .. } => plain(format!("{id}: {option}, said {by}")),
@@ -193,5 +193,133 @@ fn value(value: &Value) -> String {
         Value::Bool(false) => "off".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LINES, Trail};
+    use crate::model::event::{Event, EventKind};
+    use crate::model::finding::Finding;
+    use crate::model::id::HostName;
+    use crate::model::outcome::{HostOutcome, Outcome};
+    use crate::model::time::Timestamp;
+    use crate::state::class::Class;
+    use crate::state::generated::{host, owed, plan_of, runs, step};
+    use crate::state::run::RunState;
+    use crate::state::timeline::Mark;
+    use proptest::prelude::*;
+
+    fn told(kinds: Vec<EventKind>) -> Trail {
+        let mut events = plan_of(3);
+        for (n, kind) in (2u32..).zip(kinds) {
+            let (seq, ts, run) = (n.into(), Timestamp::from_millis(i64::from(n) * 1_000), events[0].run.clone());
+            events.push(Event { seq, ts, run, kind });
+        }
+        let (mut run, mut trail) = (RunState::default(), Trail::default());
+        for event in &events {
+            run.apply(event);
+            trail.apply(event, &run);
+        }
+        trail
+    }
+
+    fn texts(trail: &Trail) -> Vec<(Option<&str>, &str)> {
+        trail.lines().skip(1).map(|line| (line.host.as_ref().map(HostName::as_str), line.text.as_str())).collect()
+    }
+
+    fn finished(outcome: Outcome, finding: Option<Finding>, effects: &[&str]) -> EventKind {
+        EventKind::StepFinished {
+            host: host(1),
+            step: step(2),
+            attempt: 1,
+            outcome,
+            changed: outcome == Outcome::Changed,
+            exit_code: None,
+            note: None,
+            finding,
+            effects: effects.iter().map(|effect| (*effect).to_owned()).collect(),
+            duration_ms: 1,
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_once_with_its_step() {
+        let why = Finding::new("exit", "exit 1");
+        let ended = |outcome, finding| EventKind::HostFinished { host: host(1), outcome, changed: true, finding, duration_ms: 1 };
+        let trail = told(vec![
+            EventKind::BatchStarted { n: 1, of: 2, canary: true, hosts: vec![host(0), host(1)] },
+            finished(Outcome::Ok, None, &[]),
+            finished(Outcome::Failed, Some(why.clone()), &[]),
+            ended(HostOutcome::Failed, Some(why)),
+        ]);
+        assert_eq!(texts(&trail), [(None, "batch 1 started, canary: web-00 web-01"), (Some("web-01"), "FAILED restart: exit 1")]);
+        assert_eq!(trail.lines().last().and_then(|line| line.class), Some(Class::Failed));
+        let other = told(vec![ended(HostOutcome::Refused, Some(Finding::new("identity-changed", "another machine")))]);
+        assert_eq!(texts(&other), [(Some("web-01"), "REFUSED: another machine")], "nothing before has said so");
+    }
+
+    #[test]
+    fn a_switch_is_told_as_opened_and_closed_and_its_change_not_again() {
+        let trail = told(vec![
+            EventKind::ObligationOpened { host: host(1), step: step(2), obligation: owed(0) },
+            finished(Outcome::Changed, None, &["turn it off"]),
+            EventKind::ObligationClosed {
+                host: host(1),
+                key: "switch 0".to_owned(),
+                how: "restored".to_owned(),
+                summary: "is on\u{202e}".to_owned(),
+            },
+            finished(Outcome::Changed, None, &["killed pid 18422", "killed pid 7"]),
+        ]);
+        let wanted = ["kill switch on → off", "kill switch restored: is on\\u{202e}", "killed pid 18422; killed pid 7"];
+        assert_eq!(texts(&trail).iter().map(|(_, text)| *text).collect::<Vec<_>>(), wanted);
+        let marks: Vec<_> = trail.lines().skip(1).map(|line| line.mark).collect();
+        assert_eq!(marks, [Some(Mark::Open), Some(Mark::Closed(Duration::from_secs(2))), None]);
+    }
+
+    #[test]
+    fn a_question_names_the_host_where_it_is_about_one() {
+        let ask = |step, hosts| EventKind::DecisionAsked {
+            id: "q".to_owned(),
+            step,
+            hosts,
+            question: "restart it?".to_owned(),
+            options: Vec::new(),
+            finding: None,
+        };
+        let trail = told(vec![ask(Some(step(2)), vec![host(1)]), ask(None, vec![host(2)])]);
+        assert_eq!(texts(&trail), [(Some("web-01"), "restart: restart it?"), (None, "restart it?")]);
+    }
+
+    #[test]
+    fn the_hosts_of_a_large_batch_are_counted() {
+        let trail = told(vec![EventKind::BatchStarted { n: 7, of: 9, canary: false, hosts: (0..50).map(host).collect() }]);
+        assert_eq!(texts(&trail), [(None, "batch 7 started: 50 hosts")]);
+    }
+
+    #[test]
+    fn only_the_last_lines_are_kept() {
+        let note = |n: usize| EventKind::Note { by: "me".to_owned(), text: n.to_string() };
+        let trail = told((0..LINES + 20).map(note).collect());
+        assert_eq!((trail.lines().len(), trail.dropped()), (LINES, 21));
+        assert_eq!(trail.lines().last().map(|line| line.text.clone()), Some(format!("note by me: {}", LINES + 19)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_one_clean_line_and_times_follow_the_record(events in runs()) {
+            let (mut run, mut trail) = (RunState::default(), Trail::default());
+            for event in &events {
+                run.apply(event);
+                trail.apply(event, &run);
+            }
+            prop_assert!(trail.lines().map(|line| line.at).is_sorted());
+            prop_assert!(trail.lines().all(|line| !line.text.is_empty() && !line.text.contains('\n')));
+            let open: usize = run.hosts.values().map(|host| host.open.len()).sum();
+            prop_assert_eq!(trail.open.len(), open, "what is closed is forgotten");
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::id::{HostName, StepId};
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::width;
-use crate::state::run::RunState;
+use crate::state::run::{Decided, RunState};
 
 /// What is said of a simulated fleet where there is a line for it.
 pub const SIMULATED: &str = "simulated hosts; no real one is contacted or changed";
@@ -36,6 +36,16 @@ pub fn took(time: Duration) -> String {
         0..10_000 => format!("{:.1} s", time.as_secs_f64()),
         10_000..60_000 => format!("{} s", time.as_secs()),
         _ => clock(time),
+    }
+}
+
+/// `just now`, `3h ago`, `2d ago`.
+pub fn ago(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => "just now".to_owned(),
+        secs @ 60..3_600 => format!("{}min ago", secs / 60),
+        secs @ 3_600..86_400 => format!("{}h ago", secs / 3_600),
+        secs => format!("{}d ago", secs / 86_400),
     }
 }
 
@@ -81,6 +91,12 @@ pub fn step(state: &RunState, id: &StepId) -> String {
         Some(step) => format!("{} {id}", step.n),
         None => id.to_string(),
     }
+}
+
+/// `retry by ana@ops-1: web-04 failed at 5 restart: exit 1`, with the note where there is one.
+pub fn decided(decided: &Decided) -> String {
+    let note = decided.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+    format!("{} by {}{note}: {}", decided.option, decided.by, decided.asked.question)
 }
 
 /// What runs at `now`, `web-04 5 restart 0:19` each, the longest first.

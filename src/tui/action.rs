@@ -159,8 +159,8 @@ pub enum Effect {
     Suspend,
     /// The first, second or third Ctrl-C of a live run: the session counts and debounces them.
     Interrupt,
-    /// Ring, and notify where the terminal has no focus.
-    Attention(String),
+    /// Stop the live run in order, and leave when it has ended.
+    StopAndLeave,
     /// Leave with this exit code.
     Quit(u8),
 }
@@ -170,6 +170,8 @@ pub enum Effect {
 pub enum Request {
     /// Runbooks, inventory and record, read again.
     Reload,
+    /// The same, where a file has changed since.
+    ReloadIfChanged,
     /// Whether these hosts answer: TCP and the banner of their sshd, never a login.
     Probe(Vec<HostName>),
     /// The hosts that a selector names which needs the record.

@@ -4,14 +4,23 @@
 //! was read go into the [`model::Model`]; [`draw::draw`] paints both. It speaks to the engine in events and orders only.
 
 pub mod action;
+pub mod attention;
+pub mod clipboard;
 pub mod command;
+pub mod crash;
 pub mod draw;
+pub mod guard;
 pub mod input;
+pub mod interrupts;
 pub mod keymap;
 pub mod list;
 pub mod model;
+pub mod pace;
+mod private;
 pub mod screen;
+pub mod session;
 pub mod steer;
+pub mod terminal;
 pub mod theme;
 pub mod ui;
 pub mod update;

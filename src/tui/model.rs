@@ -12,6 +12,7 @@ use crate::model::outcome::{HostOutcome, RunState as EndState};
 use crate::model::runbook::Runbook;
 use crate::model::time::Timestamp;
 use crate::state::fleet::Fleet;
+use crate::state::log::Logs;
 use crate::state::run::RunState;
 use crate::state::series::Series;
 use crate::state::timeline::Timeline;
@@ -207,8 +208,12 @@ pub struct Watched {
     pub trail: Trail,
     /// Restart counters over time.
     pub series: Series,
+    /// What was seen and done on each host, line by line.
+    pub logs: Logs,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
+    /// Whether it broke off by a fault of this program: no further event comes.
+    pub broken_off: bool,
 }
 
 impl Watched {
@@ -218,6 +223,7 @@ impl Watched {
         self.fleet.apply(event, &self.run);
         self.trail.apply(event, &self.run);
         self.series.apply(event);
+        self.logs.apply(event);
     }
 
     /// A recorded run.
@@ -231,7 +237,7 @@ impl Watched {
 
     /// Whether it was begun and has not ended.
     pub fn is_live(&self) -> bool {
-        self.run.finished.is_none()
+        self.run.finished.is_none() && !self.broken_off
     }
 
     /// Whether its preview waits to be confirmed.

@@ -10,7 +10,7 @@ use crate::tui::action::Effect;
 use crate::tui::keymap::Keymap;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::{
-    acting, confirm, decide, diagnostics, help, history, host, hosts, open, preview, quit, run, runbooks, timeline,
+    acting, confirm, decide, diagnostics, help, history, host, hosts, message, open, preview, quit, run, runbooks, timeline,
 };
 use crate::tui::theme::Theme;
 
@@ -53,6 +53,8 @@ pub enum Panel {
     Quit(quit::State),
     /// What is open.
     Open(open::State),
+    /// Something to be read.
+    Message(message::State),
 }
 
 /// What a line is typed for.

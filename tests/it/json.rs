@@ -59,8 +59,16 @@ fn further() -> Vec<Event> {
             hosts: vec![host()],
             question: text("go on?"),
             options: vec![text("yes"), text("no")],
+            finding: None,
         },
-        EventKind::DecisionMade { id: text("work"), option: text("yes"), by: text("ana"), via: text("tty") },
+        EventKind::DecisionMade {
+            id: text("work"),
+            option: text("yes"),
+            by: text("ana"),
+            via: text("tty"),
+            note: Some(text("seen before")),
+        },
+        EventKind::HostExcluded { host: host(), by: text("ana") },
         EventKind::RollbackStarted { host: host(), steps: vec![step()] },
         EventKind::RollbackFinished { host: host(), outcome: HostOutcome::RolledBack },
         EventKind::RunPaused { reason: text("asked"), by: text("ana") },
@@ -219,7 +227,9 @@ impl Reporter for Person {
         let by = || "ana".to_owned();
         let order = match &event.kind {
             EventKind::ConfirmAsked { .. } => Control::Confirm { by: by(), via: "tty".to_owned() },
-            EventKind::DecisionAsked { id, .. } => Control::Answer { id: id.clone(), yes: true, by: by() },
+            EventKind::DecisionAsked { id, .. } => {
+                Control::Answer { id: id.clone(), option: "yes".to_owned(), by: by(), note: None }
+            }
             _ => return Ok(()),
         };
         let _ = self.0.try_send(order);

@@ -164,7 +164,7 @@ async fn the_gate_asks_where_somebody_can_be_asked() {
         run.plan.rollout.max_failures = BatchSize::Count(5);
         run.asking.can_ask = answer.is_some();
         if let Some(yes) = answer {
-            run.orders.push(Control::Answer { id: "batch:1".to_owned(), yes, by: "test".to_owned() });
+            run.orders.push(crate::harness::script::answer("batch:1", if yes { "yes" } else { "no" }));
         }
         let state = run.ends().await;
         assert_eq!(run.world.ledger().len() == 3, worked, "{answer:?}: {:?}", run.world.ledger());

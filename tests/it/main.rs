@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod cases;
 mod checks;
+mod control;
 mod engine;
 mod exec;
 mod exit_codes;

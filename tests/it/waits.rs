@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runbook::model::control::Control;
 use runbook::model::event::EventKind;
 use runbook::model::id::StepId;
 use runbook::model::op::{Exit, Op};
@@ -11,7 +10,7 @@ use runbook::model::outcome::{HostOutcome, Outcome};
 use runbook::model::plan::{Backoff, BatchSize, Retry, Scope, Section, UnitSpec};
 use serde_json::{Value, json};
 
-use crate::harness::script::{Run, code, host, outcome, unit, unit_outcome};
+use crate::harness::script::{Run, answer, code, host, outcome, unit, unit_outcome};
 use crate::harness::world::Machine;
 
 fn step(n: u32, id: &str, kind: &str, fields: Value) -> UnitSpec {
@@ -109,7 +108,7 @@ async fn one_answer_is_for_all_and_each_host_has_its_own_where_that_is_wanted() 
         go.scope = scope;
         let mut run = Run::new(three(), vec![go, work(2), proof(3)]);
         run.asking.can_ask = true;
-        run.orders.extend(said.iter().map(|(id, yes)| Control::Answer { id: (*id).to_owned(), yes: *yes, by: "kai".to_owned() }));
+        run.orders.extend(said.iter().map(|(id, yes)| answer(id, if *yes { "yes" } else { "no" })));
         let state = run.ends().await;
         let done: BTreeSet<String> = run.world.ledger().into_iter().collect();
         assert_eq!(done, worked.iter().map(|host| format!("{host}: work")).collect(), "{said:?}");
@@ -161,7 +160,7 @@ async fn what_a_command_printed_reaches_later_steps_and_what_was_before_its_way_
     go.late = true;
     let mut run = Run::new(vec![("a", Machine::default())], vec![deploy, go, work(3), proof(4)]);
     run.asking.can_ask = true;
-    run.orders.push(Control::Answer { id: "go@a".to_owned(), yes: true, by: "kai".to_owned() });
+    run.orders.push(answer("go@a", "yes"));
     let state = run.ends().await;
     assert_eq!((code(&state), questions(&run)), (0, vec!["go@a: it said out: go on?".to_owned()]));
     let intents: Vec<(String, Vec<String>)> = run
@@ -244,7 +243,7 @@ async fn an_answer_is_for_the_question_that_it_was_given_to() {
     run.plan.batches = vec![vec![0], vec![1, 2]];
     run.plan.rollout.max_failures = BatchSize::Count(5);
     run.asking.can_ask = true;
-    run.orders.push(Control::Answer { id: "batch-1".to_owned(), yes: true, by: "kai".to_owned() });
+    run.orders.push(answer("batch-1", "yes"));
     run.ends().await;
     assert_eq!(run.world.ledger(), ["a: work"], "nobody answered the gate");
 
@@ -253,8 +252,7 @@ async fn an_answer_is_for_the_question_that_it_was_given_to() {
     go.retry = Some(Retry { times: 1, delay: Duration::from_secs(1), backoff: Backoff::Fixed });
     let mut run = Run::new(vec![("a", Machine::default())], vec![go, work(2), proof(3)]);
     run.asking.can_ask = true;
-    let said = |id: &str, yes| Control::Answer { id: id.to_owned(), yes, by: "kai".to_owned() };
-    run.orders.extend([said("go@a", false), said("go@a#2", true)]);
+    run.orders.extend([answer("go@a", "no"), answer("go@a#2", "yes")]);
     run.ends().await;
     assert_eq!(run.world.ledger(), ["a: work"]);
 }

@@ -36,6 +36,12 @@ impl<W: World> Lane<W> {
     /// Looks at everything and says what would be done; changes nothing.
     pub async fn preview(&mut self, ctx: &RunContext<W>) -> LanePreview {
         let mut preview = LanePreview::default();
+        drop(ctx.go(&self.host.name).await);
+        if ctx.orders.excluded.has(&self.host.name) {
+            self.held = Some("it was left out".to_owned());
+            preview.outcome = Some(HostOutcome::Cancelled);
+            return preview;
+        }
         if let Err(finding) = self.link.connect(ctx).await {
             preview.signature = format!("unreachable {}", finding.code);
             self.held = Some(format!("it could not be reached when the run was confirmed ({})", finding.code));
@@ -45,6 +51,7 @@ impl<W: World> Lane<W> {
         }
         let mut blocked: Option<String> = None;
         for index in 0..self.units.len() {
+            drop(ctx.go(&self.host.name).await);
             let (mut end, basis) = self.preview_unit(ctx, index, blocked.as_deref()).await;
             let unit = &self.units[index];
             if unit.spec.optional && !end.outcome.is_fine() {

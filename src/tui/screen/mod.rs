@@ -8,6 +8,7 @@ pub mod help;
 pub mod history;
 pub mod host;
 pub mod hosts;
+pub mod message;
 pub mod open;
 pub mod preview;
 pub mod quit;
@@ -135,6 +136,7 @@ pub fn panel_key(ui: &mut Ui, model: &Model, key: Key) -> Vec<Effect> {
         Panel::Acting(state) => acting::key(state, ui, model, key),
         Panel::Quit(state) => quit::key(state, ui, model, key),
         Panel::Open(state) => open::key(state, ui, model, key),
+        Panel::Message(state) => message::key(state, ui, model, key),
     };
     // a panel may have opened another one in its place
     if after == After::Stay && ui.panel.is_none() {
@@ -153,6 +155,7 @@ pub fn draw_panel(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui) {
         Some(Panel::Acting(state)) => acting::draw(state, buf, area, model, ui),
         Some(Panel::Quit(state)) => quit::draw(state, buf, area, model, ui),
         Some(Panel::Open(state)) => open::draw(state, buf, area, model, ui),
+        Some(Panel::Message(state)) => message::draw(state, buf, area, model, ui),
     }
 }
 
@@ -165,5 +168,6 @@ pub fn panel_keys(model: &Model, ui: &Ui) -> Option<(String, String)> {
         Panel::Acting(state) => acting::foot(state, model, ui),
         Panel::Quit(state) => quit::foot(state, model, ui),
         Panel::Open(state) => open::foot(state, model, ui),
+        Panel::Message(state) => message::foot(state, model, ui),
     })
 }

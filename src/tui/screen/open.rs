@@ -257,3 +257,8 @@ pub fn foot(_state: &State, model: &Model, ui: &Ui) -> (String, String) {
     };
     ("Nothing here changes a host.".to_owned(), keys)
 }
+
+/// The OPEN row's sentence; none where nothing is open.
+pub fn line(_model: &Model, _ui: &Ui) -> Option<String> {
+    None
+}

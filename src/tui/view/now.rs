@@ -1,11 +1,17 @@
 //! What is going on, in one sentence: is anything changing, does anything wait for me, is anything left half done.
 
+use crate::model::outcome::Risk;
 use crate::model::time::Timestamp;
 use crate::state::run::RunState;
 use crate::state::words;
+use crate::tui::action::Action;
 use crate::tui::model::{Model, Watched};
+use crate::tui::screen::open;
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Shown, Times, Ui};
+
+/// Who pauses between two batches.
+const GATE: &str = "gate";
 
 /// The word of the first row, and its tone.
 pub fn mode(model: &Model, ui: &Ui) -> (&'static str, Tone) {
@@ -44,32 +50,108 @@ pub fn at(model: &Model, ui: &Ui, moment: Timestamp) -> String {
 
 /// The sentence.
 pub fn sentence(model: &Model, ui: &Ui) -> String {
-    match (&model.live, &ui.shown) {
-        (Some(live), _) if live.is_live() => of_live(live, model.now),
-        (_, Shown::Recorded(run)) if matches!(ui.screen, Screen::Run | Screen::Host(_) | Screen::Timeline) => {
-            format!("Nothing is changing. This is the record of run {run}.")
+    if let Some(live) = model.live.as_ref().filter(|live| live.is_live()) {
+        return of_live(live, model, ui);
+    }
+    let of_run = matches!(ui.screen, Screen::Run | Screen::Host(_) | Screen::Timeline | Screen::Preview);
+    match (ui.watched(model), &ui.shown) {
+        (Some(recorded), Shown::Recorded(run)) if of_run => {
+            format!("Nothing is changing. This is the record of run {run}. {}", of_ended(recorded))
         }
-        (Some(live), _) => of_ended(&live.run),
-        (None, _) => "Nothing is running.".to_owned(),
+        (Some(live), Shown::Live) if of_run => format!("Nothing is changing. {}", of_ended(live)),
+        _ => ready(model, ui),
     }
 }
 
-fn of_live(live: &Watched, now: Timestamp) -> String {
-    let _ = now;
-    match () {
-        () if live.waits_to_be_confirmed() => "Nothing has been changed. The preview waits for you.".to_owned(),
-        () if !live.is_past_preview() => "Nothing has been changed. Read-only checks are running.".to_owned(),
-        () => "Changing hosts.".to_owned(),
+fn ready(model: &Model, _ui: &Ui) -> String {
+    let Some(last) = model.shelf.runs.iter().find(|run| !run.dry_run && !run.unconfirmed) else {
+        return "Nothing is running.".to_owned();
+    };
+    let when = words::ago(model.now.since(last.started));
+    let came = match last.running {
+        true => "it runs elsewhere now".to_owned(),
+        false if last.hosts.is_empty() => "it did not come to its end".to_owned(),
+        false => words::tally(&last.hosts).replace("  ", ", "),
+    };
+    format!("Nothing is running. Last run {when}: {}, {came}.", last.runbook)
+}
+
+fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
+    let (run, now) = (&live.run, model.now);
+    let key = |action: Action| ui.keys.key(action);
+    let running = live.fleet.counts().working();
+    let finish = match running {
+        0 => "nothing is running".to_owned(),
+        n => format!("{} finish", words::count(n, "running step")),
+    };
+    if run.aborting {
+        return "Aborting: running steps are ended on their hosts, then what is open is closed. Ctrl-C again leaves at once."
+            .to_owned();
+    }
+    if let Some(reason) = &run.stopping {
+        return format!("Stopping ({reason}): {finish}, then what is open is closed. Ctrl-C again ends them.");
+    }
+    if !live.is_past_preview() {
+        return of_preview(live);
+    }
+    let batch = run.batch.map_or_else(String::new, |(n, of)| format!(" (batch {n} of {of})"));
+    let waits = waiting(run, &key(Action::Decide));
+    if let Some(paused) = run.paused.as_ref().filter(|paused| paused.by != GATE) {
+        let since = words::clock(now.since(paused.since));
+        let go_on = key(Action::GoOn);
+        return format!("PAUSED by {} for {since}: no new step starts, {finish}. {go_on} goes on.", paused.by);
+    }
+    if let Some((since, for_how_long, hosts)) = run.soaking {
+        let left = words::clock(for_how_long.saturating_sub(now.since(since)));
+        return format!("{waits}Nothing is changing. Watching {} for {left} more{batch}.", words::count(hosts, "host"));
+    }
+    match running {
+        0 => format!("{waits}Nothing is changing{batch}."),
+        n if run.risk == Some(Risk::ReadOnly) => {
+            format!("{waits}Looking at {}{batch}; this runbook changes nothing.", words::count(n, "host"))
+        }
+        n => format!("{waits}Changing {}{batch}.", words::count(n, "host")),
     }
 }
 
-fn of_ended(run: &RunState) -> String {
-    let _ = run;
-    "Nothing is running.".to_owned()
+fn of_preview(live: &Watched) -> String {
+    if live.waits_to_be_confirmed() {
+        return "Nothing has been changed. The preview waits for you.".to_owned();
+    }
+    let all = live.fleet.len();
+    let answered = live.run.hosts.len().min(all);
+    let _ = answered;
+    format!("Nothing has been changed. Read-only checks are running on {}.", words::count(all, "host"))
+}
+
+/// Who waits for a person, and with which key; empty where nobody does.
+fn waiting(run: &RunState, key: &str) -> String {
+    match run.waiting.as_slice() {
+        [] => String::new(),
+        [one] => match (one.hosts.as_slice(), &one.step) {
+            ([host], Some(step)) => format!("WAITING FOR YOU: {host} at {step} ({key}). "),
+            (_, None) => format!("WAITING FOR YOU: {} ({key}). ", one.question),
+            (hosts, Some(step)) => format!("WAITING FOR YOU: {} at {step} ({key}). ", words::count(hosts.len(), "host")),
+        },
+        many => format!("{} WAIT FOR YOU ({key}). ", words::count(many.len(), "question")),
+    }
+}
+
+fn of_ended(ended: &Watched) -> String {
+    let run = &ended.run;
+    let Some(finished) = &run.finished else { return "It did not come to its end.".to_owned() };
+    if let Some(reason) = &run.declined {
+        return format!("Nothing was changed: {reason}.");
+    }
+    let hosts: Vec<String> = ended.fleet.counts().listed().map(|(class, n)| format!("{n} {}", class.word())).collect();
+    let open = match ended.fleet.open().len() {
+        0 => "Nothing left open.".to_owned(),
+        n => format!("{} LEFT OPEN.", words::count(n, "thing")),
+    };
+    format!("{} (exit {}): {}. {open}", finished.state, finished.exit_code, hosts.join(", "))
 }
 
 /// What has been switched off and is not yet back on; none where nothing is.
 pub fn open(model: &Model, ui: &Ui) -> Option<String> {
-    let _ = (model, ui);
-    None
+    open::line(model, ui)
 }

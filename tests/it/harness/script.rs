@@ -82,11 +82,18 @@ pub fn plan(hosts: &[&str], batches: &[&[usize]], units: Vec<UnitSpec>) -> Plan 
     }
 }
 
+/// Whether something in the record is what a person waits for.
+pub type Cue = Box<dyn Fn(&EventKind) -> bool>;
+
 pub struct Run {
     pub world: ScriptedWorld,
     pub plan: Plan,
     pub dry_run: bool,
+    /// Given before the start; an answer when its question is asked.
     pub orders: Vec<Control>,
+    /// Given one after the other, each once its cue has come after the one before.
+    pub script: Vec<(Cue, Control)>,
+    pub forks: usize,
     pub asking: Asking,
     pub with_output: bool,
 }
@@ -102,6 +109,8 @@ impl Run {
             plan,
             dry_run: false,
             orders: vec![confirm],
+            script: Vec::new(),
+            forks: 8,
             asking: Asking::default(),
             with_output: false,
         }
@@ -115,7 +124,7 @@ impl Run {
             pending: false,
             by: "test".to_owned(),
             ticket: None,
-            forks: 8,
+            forks: self.forks,
             argv: vec!["run".to_owned()],
             sim: false,
             with_output: self.with_output,
@@ -141,13 +150,44 @@ impl Run {
 
     pub async fn go(&self) -> Result<RunState, EngineError> {
         let (to, control) = mpsc::channel(8);
-        for order in &self.orders {
-            to.send(order.clone()).await.expect("room for orders");
+        let (answers, orders): (Vec<Control>, _) =
+            self.orders.iter().cloned().partition(|order| matches!(order, Control::Answer { .. }));
+        for order in orders {
+            to.send(order).await.expect("room for orders");
         }
-        let result = run(self.setup(control)).await;
-        drop(to);
+        let result = tokio::select! {
+            result = run(self.setup(control)) => result,
+            () = self.play(&to, answers) => unreachable!("it plays for ever"),
+        };
         assert_eq!(self.world.unrecorded(), Vec::<String>::new(), "an effect without a durable intent");
         result
+    }
+
+    /// Gives the orders that wait for something in the record.
+    async fn play(&self, to: &mpsc::Sender<Control>, mut answers: Vec<Control>) {
+        let mut script = self.script.iter();
+        let (mut next, mut read) = (script.next(), 0);
+        while next.is_some() || !answers.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            let news: Vec<Event> = self.world.shared.lock().expect("not poisoned").events.iter().skip(read).cloned().collect();
+            read += news.len();
+            for event in news {
+                let asked = |order: &Control| match (order, &event.kind) {
+                    (Control::Answer { id, .. }, EventKind::DecisionAsked { id: asked, .. }) => id == asked,
+                    _ => false,
+                };
+                let mut due: Vec<Control> = answers.extract_if(.., |order| asked(order)).collect();
+                if let Some((_, order)) = next.filter(|(cue, _)| cue(&event.kind)) {
+                    due.push(order.clone());
+                    next = script.next();
+                }
+                for order in due {
+                    // the run may have ended
+                    let _ = to.send(order).await;
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// Cancelled while it runs.
@@ -168,6 +208,10 @@ impl Run {
     pub async fn ends(&self) -> RunState {
         self.go().await.expect("the record holds")
     }
+}
+
+pub fn answer(id: &str, option: &str) -> Control {
+    Control::Answer { id: id.to_owned(), option: option.to_owned(), by: "kai".to_owned(), note: None }
 }
 
 pub fn code(state: &RunState) -> u8 {

@@ -32,13 +32,30 @@ impl Terminal {
 
     /// Waits for the question, and types a line: what is typed before it is thrown away.
     pub(crate) fn answer(&mut self, line: &str) {
+        self.read_until_any(&["[y/N] ", "to go on: "]);
+        self.type_line(line);
+    }
+
+    /// What is shown from here to these words.
+    pub(crate) fn read_until(&mut self, words: &str) -> String {
+        self.read_until_any(&[words])
+    }
+
+    fn read_until_any(&mut self, words: &[&str]) -> String {
         let mut shown = Vec::new();
-        let asked = |shown: &[u8]| [&b"[y/N] "[..], b"to go on: "].iter().any(|sign| shown.ends_with(sign));
-        while !asked(&shown) {
+        while !words.iter().any(|words| shown.ends_with(words.as_bytes())) {
             let mut byte = [0];
             self.ours.read_exact(&mut byte).unwrap();
             shown.extend(byte);
         }
-        self.ours.write_all(format!("{line}\n").as_bytes()).unwrap();
+        String::from_utf8(shown).unwrap()
+    }
+
+    pub(crate) fn type_line(&mut self, line: &str) {
+        self.type_raw(format!("{line}\n").as_bytes());
+    }
+
+    pub(crate) fn type_raw(&mut self, bytes: &[u8]) {
+        self.ours.write_all(bytes).unwrap();
     }
 }

@@ -257,6 +257,11 @@ impl Story {
             hosts: vec![name.clone()],
             question: format!("{id} failed on {name}: exit 1"),
             options: ["retry", "skip", "exclude", "abort"].map(str::to_owned).to_vec(),
+            finding: Some(
+                Finding::new("exit", "exit 1: pm2 restart api")
+                    .evidence("[PM2][ERROR] Process api errored")
+                    .evidence("Error: listen EADDRINUSE: address already in use :::3000"),
+            ),
         })
     }
 
