@@ -257,8 +257,3 @@ pub fn foot(_state: &State, model: &Model, ui: &Ui) -> (String, String) {
     };
     ("Nothing here changes a host.".to_owned(), keys)
 }
-
-/// The OPEN row's sentence; none where nothing is open.
-pub fn line(_model: &Model, _ui: &Ui) -> Option<String> {
-    None
-}

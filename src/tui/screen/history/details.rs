@@ -44,7 +44,7 @@ impl Known {
         let by_outcome = by_outcome.map(|outcome| (*outcome, hosts(&|name| came_to(name) == Some(*outcome))));
         let decided = run.decided.iter().map(|decided| {
             let after = words::clock(decided.at.since(decided.asked.since));
-            format!("{} after {after} by {}: {}", decided.option, decided.by, decided.asked.question)
+            format!("after {after}: {}", words::decided(decided))
         });
         Self {
             run: opened.run.clone(),
