@@ -95,7 +95,7 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
     let badge = Badge { protected: 0, hosts: shelf.runs_recorded, what: if shelf.runs_recorded == 1 { "run" } else { "runs" } };
     if let Some((one, other)) = &state.comparing {
         let keys =
-            vec![(Action::Back, "back to the list"), (Action::Down, ""), (Action::Up, "scroll"), (Action::Plain, "plain text")];
+            vec![(Action::Back, "back to the list"), (Action::Down, "down"), (Action::Up, "up"), (Action::Plain, "plain text")];
         let hint = "Two records side by side; nothing here changes a host.".to_owned();
         return Frame { place: format!("History › {one} and {other}"), badge, hint, keys };
     }

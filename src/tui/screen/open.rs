@@ -20,8 +20,8 @@ use crate::tui::view::{frame, moves, now, panel};
 
 /// Of so many open things at most it is looked whether all of them are the same.
 const SAME: usize = 256;
-/// Rows of the panel that are no items: two of the box, the heading, an empty one, two of what closes it.
-const OTHER_ROWS: u16 = 6;
+/// Rows of the panel that are no items: two of the box, the heading, an empty one, three about the one under the cursor.
+const OTHER_ROWS: u16 = 7;
 
 /// What the panel remembers.
 #[derive(Debug, Default)]
@@ -204,12 +204,14 @@ pub fn draw(state: &State, buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui)
         lines.push(widths.row(theme, Tone::Plain, cells).reversed(here));
     }
     lines.push(Cells::new(theme));
-    let closes = items.get(row.saturating_sub(state.top)).map(|item| match &item.closes {
-        Closes::Command(command) => format!("close it: {command}"),
-        Closes::ByItself(how) => how.clone(),
-    });
-    let closes = wrapped(theme, &closes.unwrap_or_default(), columns, 2);
-    lines.extend(closes.iter().map(|line| Cells::of(theme, Tone::Strong, line)));
+    if let Some(item) = items.get(row.saturating_sub(state.top)) {
+        lines.push(Cells::of(theme, Tone::Plain, &format!("{} on {}", item.what, item.host)));
+        let closes = match &item.closes {
+            Closes::Command(command) => format!("close it: {command}"),
+            Closes::ByItself(how) => how.clone(),
+        };
+        lines.extend(wrapped(theme, &closes, columns, 2).iter().map(|line| Cells::of(theme, Tone::Strong, line)));
+    }
     let height = u16::try_from(lines.len() + 2).unwrap_or(area.height).min(area.height);
     let title = cut(theme, &format!("Open now: {count}"), columns);
     panel::paint(buf, Rect { height, ..area }, theme, &title, lines);

@@ -288,7 +288,6 @@ pub fn settle(ui: &mut Ui, model: &Model) {
         cursor.to(lines.len(), lines.len(), height, item);
     } else {
         cursor.follow(lines.len(), height, |place| story.row_of(*place), item);
-        cursor.at = item(cursor.row);
     }
 }
 

@@ -76,9 +76,9 @@ fn told(theme: Theme, label: &str, tone: Tone, text: &str, columns: usize) -> Ve
 /// The run and what to type next.
 pub(super) fn lines(model: &Model, ui: &Ui, ran: &Ran, columns: usize) -> Vec<Cells> {
     let mut lines = about(model, ui, ran, columns);
-    lines.extend(again(model, ran).iter().enumerate().map(|(at, command)| {
-        Cells::new(ui.theme).cell(Tone::Dim, if at == 0 { "again" } else { "" }, LABEL).put(Tone::Plain, command)
-    }));
+    for (at, command) in again(model, ran).iter().enumerate() {
+        lines.extend(told(ui.theme, if at == 0 { "again" } else { "" }, Tone::Plain, command, columns));
+    }
     lines
 }
 

@@ -23,14 +23,11 @@ const COLUMNS: [&str; 8] = ["RUN", "WHEN (UTC)", "BY", "RUNBOOK", "HOSTS", "RESU
 
 /// The columns that there is room for: how wide each is, in the order of [`COLUMNS`]; 0 is left out.
 fn widths(columns: usize) -> [usize; 8] {
+    let rest = columns.saturating_sub(86);
     match columns {
         0..80 => [8, 12, 0, 14, 0, columns.saturating_sub(2 + 8 + 12 + 14), 0, 0],
-        80 => [8, 13, 5, 14, 11, 20, 7, 0],
-        _ => {
-            let rest = columns - 80;
-            let more = [rest / 4, rest / 3, rest / 4];
-            [8, 13, 5 + more[0].min(6), 14 + more[1].min(14), 11 + more[2].min(14), 20, 8, usize::from(rest >= 5) * 5]
-        }
+        80..86 => [7, 12, 5, 13, 11, 22, 8, 0],
+        _ => [7, 12, 5 + (rest / 4).min(6), 13 + (rest / 3).min(14), 12 + (rest / 4).min(14), 22, 8, 5],
     }
 }
 
@@ -59,7 +56,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui) {
     let columns = usize::from(area.width);
     let rows = rows(model, ui);
     if area.width >= WIDE {
-        let left = columns * 3 / 5;
+        let left = columns * 5 / 8;
         let title = format!("runs: {} of {}", ui.history.shown.len(), model.shelf.runs_recorded);
         let list = std::iter::once(rule(theme, &title, "", left)).chain(list(model, ui, left - 1, rows.list));
         let right = details::column(model, ui, columns.saturating_sub(left + 2), usize::from(area.height));
@@ -82,7 +79,7 @@ fn list<'a>(model: &'a Model, ui: &'a Ui, columns: usize, height: usize) -> impl
     let widths = widths(columns);
     let when = match ui.times {
         Times::Utc => COLUMNS[1],
-        Times::Local => "WHEN (local)",
+        Times::Local => "WHEN local",
         Times::Relative => "WHEN",
     };
     let mut head = Cells::of(theme, Tone::Dim, "  ");
@@ -184,7 +181,7 @@ fn outcome(ran: &Ran) -> (Class, String) {
         Some(S::Ok | S::Pending) => (Class::Ok, format!("{} ok", hosts(H::Ok))),
         Some(S::LeftOpen) => (Class::Held, "LEFT OPEN".to_owned()),
         Some(S::Unknown) => of(Class::Unknown, H::Unknown),
-        Some(S::Aborted) => (Class::Cancelled, format!("aborted, {} of {all} ok", hosts(H::Ok))),
+        Some(S::Aborted) => (Class::Cancelled, format!("aborted, {} ok", hosts(H::Ok))),
         Some(state @ (S::RecordLost | S::Internal)) => (Class::Failed, state.to_string()),
         Some(S::Failed | S::Unreachable | S::Refused) => {
             let (class, text) = first(&failed).unwrap_or((Class::Failed, "failed".to_owned()));

@@ -51,7 +51,7 @@ fn rows(model: &Model, ui: &Ui) -> Rows {
     let (wide, tall) = (is_wide(ui.size.0), ui.size.1 >= TALL);
     let counters = !wide && tall && ui.size.0 >= MEDIUM && !ui.timeline.story.counters.is_empty();
     let above = if counters { 2 } else { 1 } + usize::from(wide);
-    let below = if wide || !tall { 0 } else { (all / 4).clamp(4, 10) };
+    let below = if wide || !tall { 0 } else { (all / 4).clamp(5, 10) };
     Rows { above, list: all.saturating_sub(above + below), below }
 }
 
