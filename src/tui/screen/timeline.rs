@@ -89,7 +89,7 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
         (Action::Source, "source"),
         (Action::Open, "evidence"),
         (Action::Plus, "zoom in"),
-        (Action::Minus, "out"),
+        (Action::Minus, "zoom out"),
         (Action::Search, "search"),
         (Action::Times, "time"),
         (Action::Note, "note"),
@@ -105,7 +105,7 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
 fn told_of(opened: &Opened, ui: &Ui) -> String {
     let state = &ui.timeline;
     let all = opened.timeline.entries.len();
-    let shown: usize = state.story.lines.iter().map(|line| line.all.len()).sum();
+    let shown = state.story.shown;
     let lines = state.story.lines.len();
     let folded = if lines < shown { format!(" in {lines} lines") } else { String::new() };
     let query = match state.query.as_str() {

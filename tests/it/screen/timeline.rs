@@ -93,8 +93,8 @@ fn one_host_one_severity_one_source_at_a_time() {
     assert!(people.contains("by people") && people.contains("confirmed") && !people.contains("restart api"), "{people}");
     let page = desk.keys("c.").page();
     assert!(page.contains("info and up"), "{page}");
-    assert!(desk.keys("gx").page().contains("web-05 + run"), "{}", desk.page());
-    assert!(desk.keys("xjx").page().contains("x is off: this line is about no host."), "{}", desk.page());
+    assert!(desk.keys("gjx").page().contains("web-05 + run"), "{}", desk.page());
+    assert!(desk.keys("xgx").page().contains("x is off: this line is about no host."), "{}", desk.page());
 }
 
 #[test]

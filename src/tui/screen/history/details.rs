@@ -197,7 +197,8 @@ fn over(theme: Theme, runs: &[&Ran], columns: usize) -> Vec<Cells> {
         row("hosts not ok per run", &format!("{spark} at most {most}")),
     ];
     if let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) {
-        rows.push(row("an ok run took", &format!("{}, at most {}", words::clock(*median), words::clock(*longest))));
+        let most = if times.len() > 1 { format!(", at most {}", words::clock(*longest)) } else { String::new() };
+        rows.push(row("an ok run took", &format!("{}{most}", words::clock(*median))));
     }
     if let Some(last) = runs.iter().find(|ran| ran.state != Some(EndState::Ok)) {
         rows.push(row("last one that was not", &format!("{} on {}", last.run, last.started.date())));

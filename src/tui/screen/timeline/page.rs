@@ -10,6 +10,7 @@ use crate::state::series;
 use crate::state::timeline::{Counter, Entry, Mark, Source};
 use crate::state::told::Told;
 use crate::state::words;
+use crate::tui::action::Action;
 use crate::tui::model::{Model, Opened};
 use crate::tui::screen::timeline::story::{has, moved};
 use crate::tui::screen::timeline::{details, lanes, opened, told_of};
@@ -130,12 +131,11 @@ fn list(model: &Model, ui: &Ui, story: &Opened, columns: usize, height: usize) -
     let mut lines = vec![head.put(Tone::Dim, "EVENT")];
     if state.story.lines.is_empty() {
         let key = |action| ui.keys.key(action);
-        use crate::tui::action::Action as A;
         let text = format!(
             "  Nothing here. {} less severe too, {} all sources, {} all hosts.",
-            key(A::Less),
-            key(A::Source),
-            key(A::Only)
+            key(Action::Less),
+            key(Action::Source),
+            key(Action::Only)
         );
         lines.push(Cells::of(theme, Tone::Dim, &text));
     }

@@ -11,6 +11,9 @@ use crate::state::timeline::{Counter, Entry, Mark, Source};
 use crate::state::told::{SAME_TIME, Told, told};
 use crate::tui::model::Opened;
 
+/// How many lines back the line that an entry is told in is looked for.
+const NEAR: usize = 4_000;
+
 /// The least severity that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Level {
@@ -105,6 +108,8 @@ pub(super) struct Story {
     pub(super) found: usize,
     /// The lines.
     pub(super) lines: Vec<Told>,
+    /// How many entries are told in them.
+    pub(super) shown: usize,
     /// Restart counters by their places in the timeline, the liveliest first.
     pub(super) counters: Vec<usize>,
     /// How many of them have moved.
@@ -129,11 +134,13 @@ impl Story {
         let moves = |at: &usize| opened.timeline.counters.get(*at).map_or(0, moved);
         counters.sort_by_key(|at| Reverse(moves(at)));
         let moved = counters.iter().take_while(|at| moves(at) > 0).count();
+        let lines = told(entries, filter.same, |entry| filter.shows(entry));
         *self = Self {
             made_of: Some(of),
             searched: None,
             found: 0,
-            lines: told(entries, filter.same, |entry| filter.shows(entry)),
+            shown: lines.iter().map(|line| line.all.len()).sum(),
+            lines,
             counters,
             moved,
             open: merged(entries),
@@ -159,8 +166,8 @@ impl Story {
     /// The row of an entry: the line that it is told in, else the line before it.
     pub(super) fn row_of(&self, place: usize) -> Option<usize> {
         let after = self.lines.partition_point(|line| line.first <= place);
-        let near = self.lines.get(..after)?;
-        let told = near.iter().rposition(|line| line.all.binary_search(&place).is_ok());
+        let near = self.lines.get(..after)?.iter().enumerate().rev().take(NEAR);
+        let told = near.into_iter().find(|(_, line)| line.all.binary_search(&place).is_ok()).map(|(row, _)| row);
         told.or_else(|| after.checked_sub(1)).or(if self.lines.is_empty() { None } else { Some(0) })
     }
 }
