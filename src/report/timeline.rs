@@ -10,14 +10,13 @@ use crate::model::visible::{pad, visible, width};
 use crate::report::paint::{Paint, Tone};
 use crate::state::run::RunState;
 use crate::state::timeline::{Counter, Entry, Mark, Moment, PhaseTime, Timeline};
+use crate::state::told::{SAME_TIME, Told, told};
 use crate::state::words;
 
 /// The most columns of a sparkline.
 const SPARK: usize = 20;
 /// The most columns of the hosts; longer sets push their line to the right.
 const PLACE: usize = 24;
-/// What is said within this time is said at the same time.
-const SAME_TIME: Duration = Duration::from_secs(2);
 
 /// Writes the story; of one host only, where one is named.
 pub fn render(
@@ -28,8 +27,9 @@ pub fn render(
     only: Option<&HostName>,
 ) -> io::Result<()> {
     heading(out, paint, state)?;
-    let shown = |entry: &&Entry| only.is_none() || entry.host.is_none() || entry.host.as_ref() == only;
-    let lines = folded(timeline.entries.iter().filter(shown));
+    let shown = |entry: &Entry| only.is_none() || entry.host.is_none() || entry.host.as_ref() == only;
+    let lines: Vec<Line<'_>> =
+        told(&timeline.entries, SAME_TIME, shown).iter().map(|told| Line::of(&timeline.entries, told)).collect();
     let hosts = lines.iter().map(|line| width(&line.place())).max().unwrap_or(1).min(PLACE);
     let mut day = state.started.map(Timestamp::date);
     for line in &lines {
@@ -68,37 +68,15 @@ struct Line<'e> {
     hosts: Vec<HostName>,
 }
 
-impl Line<'_> {
+impl<'e> Line<'e> {
+    fn of(entries: &'e [Entry], told: &Told) -> Self {
+        let hosts = told.all.iter().filter_map(|place| entries[*place].host.clone()).collect();
+        Self { entry: &entries[told.first], hosts }
+    }
+
     fn place(&self) -> String {
         if self.hosts.is_empty() { "-".to_owned() } else { fold(&self.hosts) }
     }
-}
-
-/// A batch of hosts goes through the same steps side by side: what is the same is told once.
-fn folded<'e>(entries: impl Iterator<Item = &'e Entry>) -> Vec<Line<'e>> {
-    let mut lines: Vec<Line<'e>> = Vec::new();
-    for entry in entries {
-        let same = |line: &&mut Line<'_>| {
-            let (one, other) = (line.entry, entry);
-            let equal = (&one.text, one.who, one.bad, marked(one)) == (&other.text, other.who, other.bad, marked(other));
-            equal && other.at.since(one.at) <= SAME_TIME
-        };
-        let known =
-            |line: &&mut Line<'_>| entry.host.as_ref().is_some_and(|host| !line.hosts.is_empty() && !line.hosts.contains(host));
-        let near = lines.iter_mut().rev().take_while(|line| entry.at.since(line.entry.at) <= SAME_TIME);
-        match near.into_iter().find(|line| same(line) && known(line)) {
-            Some(line) => line.hosts.extend(entry.host.clone()),
-            None => lines.push(Line { entry, hosts: entry.host.clone().into_iter().collect() }),
-        }
-    }
-    lines
-}
-
-fn marked(entry: &Entry) -> Option<(bool, u64)> {
-    entry.mark.map(|mark| match mark {
-        Mark::Open => (true, 0),
-        Mark::Closed(open) => (false, open.as_secs()),
-    })
 }
 
 fn heading(out: &mut dyn Write, paint: Paint, state: &RunState) -> io::Result<()> {

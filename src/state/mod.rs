@@ -13,5 +13,6 @@ pub mod run;
 pub mod series;
 pub mod summary;
 pub mod timeline;
+pub mod told;
 pub mod trail;
 pub mod words;

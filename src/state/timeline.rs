@@ -1,5 +1,7 @@
 //! The story of a run: what was seen and done on one axis, key moments, phases against their budgets, counters over time.
 
+mod evidence;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -50,6 +52,12 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// Whether a person should look.
     pub bad: bool,
+    /// The step that it is about, if it is; for screens.
+    #[serde(skip)]
+    pub step: Option<StepId>,
+    /// Lines that show it, as they came; for screens.
+    #[serde(skip)]
+    pub evidence: Vec<String>,
 }
 
 /// Who says so or did it.
@@ -203,6 +211,8 @@ impl Teller {
             text: text.into(),
             mark: None,
             bad: false,
+            step: evidence::step(&event.kind).cloned(),
+            evidence: evidence::lines(&event.kind),
         });
         let last = self.entries.len() - 1;
         &mut self.entries[last]

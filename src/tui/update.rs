@@ -165,7 +165,9 @@ fn back(ui: &mut Ui, model: &Model) -> Vec<Effect> {
         ui.back.retain(|screen| *screen != Screen::Preview);
         return vec![Effect::Control(Control::Stop { by: model.operator.clone() })];
     }
-    ui.go_back();
+    if !screen::close(ui) {
+        ui.go_back();
+    }
     Vec::new()
 }
 

@@ -117,6 +117,15 @@ pub fn settle(ui: &mut Ui, model: &Model) {
     }
 }
 
+/// Takes away what lies over a screen's list without being a panel; whether there was anything.
+pub fn close(ui: &mut Ui) -> bool {
+    match ui.screen {
+        Screen::Timeline => timeline::close(ui),
+        Screen::History => history::close(ui),
+        _ => false,
+    }
+}
+
 /// Gives a key to the panel that is open.
 pub fn panel_key(ui: &mut Ui, model: &Model, key: Key) -> Vec<Effect> {
     let Some(mut panel) = ui.panel.take() else { return Vec::new() };

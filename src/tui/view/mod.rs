@@ -3,6 +3,8 @@
 pub mod cells;
 pub mod frame;
 pub mod heads;
+pub mod moves;
 pub mod now;
 pub mod panel;
+pub mod sides;
 pub mod wrap;

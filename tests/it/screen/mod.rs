@@ -2,8 +2,11 @@
 
 mod basics;
 mod books;
+mod history;
 mod hosts;
+mod open;
 pub mod page;
 mod preview;
 mod run;
 pub mod story;
+mod timeline;
