@@ -64,7 +64,7 @@ impl Trail {
                 self.dropped += 1;
             }
             let asked = match &event.kind {
-                EventKind::DecisionAsked { step: Some(_), hosts, .. } if hosts.len() == 1 => hosts.first(),
+                EventKind::DecisionAsked { step: Some(_), hosts, finding: None, .. } if hosts.len() == 1 => hosts.first(),
                 _ => None,
             };
             let host = event.kind.host().or(asked).cloned();
@@ -137,11 +137,13 @@ fn of_run(event: &Event) -> Option<Told> {
             let time = words::took(words::millis(*for_ms));
             plain(format!("watching {} for {time}", words::count(hosts.len(), "host")))
         }
+        // a failure names its host and step itself
+        E::DecisionAsked { question, finding: Some(_), .. } => stands(format!("waits for you: {question}"), Class::Held),
         E::DecisionAsked { step, question, .. } => {
             let at = step.as_ref().map_or_else(String::new, |step| format!("{step}: "));
             stands(format!("{at}{question}"), Class::Held)
         }
-        E::DecisionMade { id, option, by, .. } => plain(format!("{id}: {option}, said {by}")),
+        E::DecisionMade { .. } => plain(format!("decided {}", words::decided(run.decided.last()?))),
         E::RunPaused { reason, by } => stands(format!("paused by {by}: {reason}"), Class::Held),
         E::RunResumed { by } => plain(format!("resumed by {by}")),
         E::RunStopping { reason, by } => stands(format!("stopping ({by}): {reason}"), Class::Cancelled),

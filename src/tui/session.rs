@@ -281,6 +281,8 @@ impl<D: Desk> Session<D> {
                 model.live = Some(Watched::default());
                 ui.shown = Shown::Live;
                 (ui.preview, ui.run) = Default::default();
+                // from here on the history has one more
+                self.parts.desk.ask(Request::Reload);
             }
             Reply::NotStarted(lines) => {
                 ui.go(Screen::Hosts);
