@@ -57,7 +57,7 @@ impl Trail {
 
     /// Takes one more event in, right after `run` has.
     pub fn apply(&mut self, event: &Event, run: &RunState) {
-        let told = if event.kind.host().is_some() { self.of_host(event, run) } else { of_run(event) };
+        let told = if event.kind.host().is_some() { self.of_host(event, run) } else { of_run(event, run) };
         if let Some((text, class, mark)) = told {
             if self.lines.len() == LINES {
                 self.lines.pop_front();
@@ -114,7 +114,7 @@ impl Trail {
 /// What a line says, what it makes of the host or run, and whether something was opened or closed.
 type Told = (String, Option<Class>, Option<Mark>);
 
-fn of_run(event: &Event) -> Option<Told> {
+fn of_run(event: &Event, run: &RunState) -> Option<Told> {
     use EventKind as E;
     let plain = |text: String| Some((text, None, None));
     let stands = |text: String, class: Class| Some((text, Some(class), None));
