@@ -281,20 +281,16 @@ impl Fleet {
 
     fn group(&self, class: Class, name: &HostName, run: &RunState, host: &HostState) -> GroupKey {
         let number = |step: &StepId| self.steps.get(step).copied();
+        let at_step = host.running.as_ref().and_then(|(step, _)| number(step));
         let (step, cause) = match class {
-            Class::Held => {
-                let asks = self.places.get(name).and_then(|place| self.hosts[*place].asks.iter().min_by_key(|step| number(step)));
-                let running = host.running.as_ref().map(|(step, _)| step);
-                let at = running.or(asks);
-                // those that have failed in the same way are decided about together
-                let why = at.and_then(|step| host.units.get(step)).and_then(|unit| unit.finding.as_ref());
-                let cause = why.and_then(|finding| finding.fold_key.as_deref()).unwrap_or_default();
-                (at.and_then(number), Arc::from(cause))
+            // those that have failed in the same way are decided about together
+            Class::Held if at_step.is_some() => (at_step, Arc::from("")),
+            class if class == Class::Held || class.is_problem() => {
+                cause(name, run, host).map_or((None, Arc::from("")), |found| {
+                    let key = found.key();
+                    (found.step.and_then(number), Arc::from(key))
+                })
             }
-            class if class.is_problem() => cause(name, run, host).map_or((None, Arc::from("")), |found| {
-                let key = found.key();
-                (found.step.and_then(number), Arc::from(key))
-            }),
             _ => (None, Arc::from("")),
         };
         let class = if class == Class::Retrying { Class::Running } else { class };

@@ -401,7 +401,10 @@ impl RunState {
             EventKind::BatchStarted { n, of, canary, hosts } => {
                 self.batch = Some((*n, *of));
                 for host in hosts {
-                    self.hosts.entry(host.clone()).or_default().started = Some(event.ts);
+                    let host = self.hosts.entry(host.clone()).or_default();
+                    host.started = Some(event.ts);
+                    // its turn has come: it is tried again, whatever the preview found
+                    host.unreachable = None;
                 }
                 let (n, canary, size) = (*n, *canary, hosts.len());
                 self.begun.push(BatchState { n, canary, size, started: event.ts, ended: None });

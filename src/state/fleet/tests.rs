@@ -69,17 +69,14 @@ fn key(run: &RunState, class: Class, name: &HostName) -> (Class, Option<u32>, St
     let host = &run.hosts[name];
     let number = |id: &_| run.steps.iter().find(|step| step.id == *id).map(|step| step.n);
     let folded = if class == Class::Retrying { Class::Running } else { class };
-    if class == Class::Held {
-        let running = host.running.as_ref().map(|(step, _)| step.clone());
-        let asks = run.waiting.iter().filter(|asked| asked.hosts.contains(name)).filter_map(|asked| asked.step.clone());
-        let at = running.or_else(|| asks.min_by_key(|step| number(step)));
-        let unit = at.as_ref().and_then(|step| host.units.get(step));
-        let why = unit.and_then(|unit| unit.finding.as_ref()).and_then(|finding| finding.fold_key.clone());
-        return (folded, at.as_ref().and_then(number), why.unwrap_or_default());
+    if class == Class::Held
+        && let Some(n) = host.running.as_ref().and_then(|(step, _)| number(step))
+    {
+        return (folded, Some(n), String::new());
     }
     let found = summary::cause(run, host).map(|(step, finding)| (step, finding.clone()));
     let found = found.or_else(|| summary::preview_cause(run, host).map(|(step, finding)| (Some(step), finding)));
-    match found.filter(|_| class.is_problem()) {
+    match found.filter(|_| class.is_problem() || class == Class::Held) {
         Some((step, finding)) => {
             let cause = finding.fold_key.clone().unwrap_or_else(|| fold_key(step, &finding, name));
             (folded, step.and_then(number), cause)

@@ -15,6 +15,7 @@ use crate::tui::screen::After;
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::{Cells, cut};
+use crate::tui::view::frame::WIDE;
 use crate::tui::view::sides::wrapped;
 use crate::tui::view::{frame, moves, now, panel};
 
@@ -61,7 +62,7 @@ fn of_run(model: &Model, ui: &Ui, live: &Watched) -> Option<String> {
     let (what, long) = (what(ui.theme, obligation), words::clock(model.now.since(first.since)));
     let end = match () {
         () if !live.is_live() => format!("; {} shows what closes it", ui.keys.key(Action::OpenItems)),
-        () if count == 1 => format!("; {}", when(obligation.close)),
+        () if count == 1 && ui.size.0 >= WIDE => format!("; {}", when(obligation.close)),
         () => String::new(),
     };
     let is = if live.is_live() { "is open" } else { "was LEFT OPEN" };

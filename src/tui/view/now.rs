@@ -9,6 +9,7 @@ use crate::tui::model::{Model, Watched};
 use crate::tui::screen::{hosts, open, preview};
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Shown, Times, Ui};
+use crate::tui::view::frame::WIDE;
 
 /// Who pauses between two batches.
 const GATE: &str = "gate";
@@ -95,7 +96,9 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     if let Some(reason) = &run.stopping {
         return format!("Stopping ({reason}): {finish}, then what is open is closed. Ctrl-C again ends them.");
     }
-    let batch = run.batch.map_or_else(String::new, |(n, of)| format!(" (batch {n} of {of})"));
+    // on a narrow screen the row of the counts says it
+    let wide = ui.size.0 >= WIDE;
+    let batch = run.batch.filter(|_| wide).map_or_else(String::new, |(n, of)| format!(" (batch {n} of {of})"));
     let waits = waiting(run, &key(Action::Decide));
     if let Some(paused) = run.paused.as_ref().filter(|paused| paused.by != GATE) {
         let since = words::clock(now.since(paused.since));

@@ -336,7 +336,7 @@ pub fn failed() -> Story {
     story.batch(1, 4, &all[..1]).all_well(&all[0]).batch_ended(1, &[(HostOutcome::Ok, 1)]);
     story.batch(2, 4, &all[1..3]).all_well(&all[1]).all_well(&all[2]).batch_ended(2, &[(HostOutcome::Ok, 2)]);
     let name = &all[3];
-    story.batch(3, 4, &all[3..5]).later(1.0);
+    story.batch(3, 4, &all[3..5]).later(1.0).down(&all[4], "timeout", "connect timeout after 2.0 s");
     story.started(name, "precheck").later(3.0).finished(name, "precheck", Outcome::Ok, "load 1.2, disk 61%");
     let did = "end pid 18422 (node /srv/api/old.js)";
     story.started(name, "port-conflict").intent(name, "port-conflict", did).later(1.0);
