@@ -52,7 +52,7 @@ fn it_looks_like_this() {
 
 #[test]
 fn the_sentence_tells_this_run_first_then_earlier_ones_then_nothing() {
-    let mut desk = desk();
+    let mut desk = desk().sized((140, 40));
     let first = "kill switch enabled (true → false) is open on web-04 for 0:18; it closes by itself at the end of the host";
     assert_eq!(sentence(&desk), first);
     let mut story = failed();
