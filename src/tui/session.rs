@@ -389,7 +389,7 @@ impl<D: Desk> Session<D> {
     /// Whether nothing runs on any host, so that no deadline passes while the process is stopped.
     fn is_quiet(&self) -> bool {
         let live = self.parts.model.live.as_ref().filter(|live| live.is_live());
-        live.is_none_or(|live| live.is_past_preview() && live.fleet.counts().working() == 0)
+        live.is_none_or(|live| live.is_past_preview() && live.fleet.running().all(|(_, hosts)| hosts == 0))
     }
 
     /// Ctrl-Z: the run is paused first, and what runs ends before the process stops; a second one does not wait for it.

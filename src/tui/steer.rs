@@ -24,7 +24,7 @@ pub fn act(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
             vec![Effect::Control(Control::Pause { by: model.operator.clone() })]
         }
         Action::Decide => {
-            let ids = of_hosts(&live.run, &hosts).or_else(|| decide::groups(&live.run).into_iter().next());
+            let ids = together_with(&live.run, &hosts).or_else(|| decide::groups(&live.run).into_iter().next());
             open_decision(ui, model, ids, None)
         }
         Action::Retry => open_decision(ui, model, of_hosts(&live.run, &hosts), Some("retry")),
@@ -49,16 +49,19 @@ fn subject(ui: &Ui, model: &Model) -> Vec<HostName> {
     }
 }
 
-/// The questions about failures of these hosts that belong together with the first of them.
+/// The questions that are decided together with one about a failure of these hosts.
+fn together_with(run: &RunState, hosts: &[HostName]) -> Option<Vec<String>> {
+    decide::groups(run).into_iter().find(|ids| ids.iter().any(|id| is_about(run, id, hosts)))
+}
+
+/// Of these, only the questions about these very hosts: a capital is about what is under the cursor, and nothing else.
 fn of_hosts(run: &RunState, hosts: &[HostName]) -> Option<Vec<String>> {
-    let about = |id: &String| {
-        run.waiting
-            .iter()
-            .any(|asked| asked.id == *id && asked.step.is_some() && asked.hosts.iter().any(|host| hosts.contains(host)))
-    };
-    let ids = decide::groups(run).into_iter().find(|ids| ids.iter().any(about))?;
-    // of a group only what is under the cursor: the panel names what it will act on
-    Some(ids.into_iter().filter(about).collect())
+    let ids = together_with(run, hosts)?;
+    Some(ids.into_iter().filter(|id| is_about(run, id, hosts)).collect())
+}
+
+fn is_about(run: &RunState, id: &str, hosts: &[HostName]) -> bool {
+    run.waiting.iter().any(|asked| asked.id == id && asked.step.is_some() && asked.hosts.iter().any(|host| hosts.contains(host)))
 }
 
 fn open_decision(ui: &mut Ui, model: &Model, ids: Option<Vec<String>>, chosen: Option<&str>) -> Vec<Effect> {

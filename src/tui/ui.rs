@@ -207,7 +207,8 @@ impl Ui {
     /// Whether a panel that can act has only just opened: keys that were meant for something else do nothing.
     pub fn is_deaf(&self, model: &Model) -> bool {
         let acts = matches!(self.panel, Some(Panel::Confirm(_) | Panel::Decide(_) | Panel::Acting(_) | Panel::Quit(_)));
-        acts && model.now.since(self.panel_since) < DEAF
+        // a clock that was set back must not make a panel deaf for good
+        acts && model.now >= self.panel_since && model.now.since(self.panel_since) < DEAF
     }
 
     /// Begins a line that is typed.

@@ -21,7 +21,7 @@ use crate::engine::report::Reporter;
 use crate::engine::run::{EngineError, Setup};
 use crate::journal::writer::Writer;
 use crate::model::control::Control;
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::host::Host;
 use crate::model::id::{HostName, RunId};
 use crate::model::plan::Plan;
@@ -86,7 +86,8 @@ pub struct Bench {
 impl Bench {
     /// Answers go to `to`, the events of the live run to `events`.
     pub fn new(settings: Settings, to: mpsc::Sender<Reply>, events: mpsc::Sender<Event>, clock: fn() -> Timestamp) -> Self {
-        let settings = Arc::new(settings);
+        // the screen asks, wherever standard error goes
+        let settings = Arc::new(Settings { can_ask: true, ..settings });
         Self { settings, to, events, live: LiveRun::default(), begun: Begun::default(), seen: Arc::default(), clock }
     }
 
@@ -207,7 +208,6 @@ fn arguments(order: &Order) -> run::Args {
         set,
         forks: FORKS,
         with_output: true,
-        on_fail: Some(run::OnFail::Ask),
         ..run::Args::default()
     }
 }
@@ -261,11 +261,15 @@ async fn go(job: Job) -> Result<u8, String> {
     }
 }
 
-/// Hands events to the screen. It waits where the screen is behind: the dispatcher has a queue of its own for that.
+/// Hands events to the screen. It waits where the screen is behind: the dispatcher has a queue of its own for that. What
+/// was looked at is shown by what it came to; the replies themselves are in the record, and would be most of the queue.
 struct ToScreen(mpsc::Sender<Event>);
 
 impl Reporter for ToScreen {
     fn on(&mut self, event: &Event) -> std::io::Result<()> {
+        if matches!(event.kind, EventKind::StepSeen { .. }) {
+            return Ok(());
+        }
         let gone = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the screen is gone");
         self.0.blocking_send(event.clone()).map_err(gone)
     }

@@ -2,6 +2,7 @@
 
 mod basics;
 mod books;
+mod decide;
 mod history;
 mod hosts;
 mod open;
