@@ -132,7 +132,7 @@ fn hint(model: &Model, ui: &Ui, subject: Subject<'_>) -> String {
     let shown = Shown::of(ui, subject);
     let below = shown.below(ui, model, subject, layout);
     let whole = match command(subject, ui) {
-        Some(command) if shown.gone > 0 => format!("{} of older lines are gone; {command} has them.", count(shown.gone, "byte")),
+        Some(command) if shown.gone > 0 => format!("{} are gone; {command} has them.", count(shown.gone, "older byte")),
         _ => String::new(),
     };
     match below {

@@ -3,6 +3,7 @@
 mod basics;
 mod books;
 mod history;
+mod host;
 mod hosts;
 mod open;
 pub mod page;

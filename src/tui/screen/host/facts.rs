@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::model::host::Facts;
 use crate::model::id::StepId;
 use crate::model::visible::width;
+use crate::state::class::{of_preview, of_unit as of_unit_class};
 use crate::state::run::UnitState;
 use crate::state::words::{clock, count, step, took};
 use crate::tui::model::Model;
@@ -102,12 +103,17 @@ fn of_step(model: &Model, ui: &Ui, subject: Subject<'_>, id: &StepId, columns: u
     }
     if let Some(preview) = host.preview.get(id) {
         let destroys = if preview.destroys { ", cannot be undone" } else { "" };
-        let word = crate::state::class::of_preview(preview).word();
+        let word = of_preview(preview).word();
         say("preview", Tone::Plain, &format!("{word}{destroys} ({}): {}", preview.basis.word(), preview.summary));
+        for effect in preview.effects.iter().filter(|effect| **effect != preview.summary) {
+            say("", Tone::Plain, effect);
+        }
     }
     let class = class(subject, &Item::Step(id.clone()));
     if let Some(unit) = host.units.get(id).filter(|unit| unit.started.is_some() || unit.outcome.is_some()) {
         let code = unit.exit_code.map_or_else(String::new, |code| format!(", exit {code}"));
+        // what waits is said below
+        let class = if unit.outcome.is_some() { of_unit_class(Some(unit), false) } else { class };
         say("state", Theme::tone(class), &format!("{}{code}, attempt {}", class.word(), unit.attempt.max(1)));
         if let Some(started) = unit.started {
             let time = took(unit.finished.unwrap_or(model.now).since(started));
@@ -121,8 +127,10 @@ fn of_step(model: &Model, ui: &Ui, subject: Subject<'_>, id: &StepId, columns: u
         let values = format!("{} {} {}", plain(&obligation.was), ui.theme.arrow(), plain(&obligation.set));
         say("open", Tone::Warn, &format!("{} ({values})", obligation.title));
     }
-    if steps::asks(subject, id) {
-        say("waits", Tone::Warn, "for your decision");
+    if let Some(asked) = steps::asked(subject, id) {
+        let options = asked.options.join(", ");
+        let key = ui.keys.key(crate::tui::action::Action::Decide);
+        say("waits", Tone::Warn, &format!("for you, for {}: {options} ({key})", clock(model.now.since(asked.since))));
     }
     lines
 }

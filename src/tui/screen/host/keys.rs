@@ -199,22 +199,22 @@ fn searched(ui: &mut Ui, model: &Model, subject: Subject<'_>, shown: &Shown<'_>,
     let elsewhere = subject.watched.logs.hits(subject.name, text).len() - shown.hits.len();
     let gone = match (log.dropped_bytes(), command(subject, ui)) {
         (0, _) | (_, None) => String::new(),
-        (bytes, Some(command)) => format!(" {} of older lines are gone and were not searched: {command}.", count(bytes, "byte")),
+        (bytes, Some(command)) => format!(" {} are not kept: {command}", count(bytes, "older byte")),
     };
     let found = match (shown.hits.len(), elsewhere) {
-        (0, 0) => format!("\"{text}\" is in no line that is kept."),
+        (0, 0) => format!("\"{text}\" is in no line here."),
         (0, n) if !ui.host.all => {
-            format!("\"{text}\" is in no line of this step; {} has it, {} shows them.", other_lines(n), ui.keys.key(Action::Plus))
+            format!(
+                "\"{text}\" is in no line of this step, but in {}; {} shows all.",
+                count(n, "other"),
+                ui.keys.key(Action::Plus)
+            )
         }
-        (0, n) => format!("\"{text}\" is in {} that is not shown; {} shows more.", count(n, "line"), ui.keys.key(Action::Less)),
+        (0, n) => format!("\"{text}\" is only in {}; {} shows more.", count(n, "hidden line"), ui.keys.key(Action::Less)),
         (_, _) if gone.is_empty() => return,
         (n, _) => format!("{} found.", count(n, "line")),
     };
     ui.say(model, format!("{found}{gone}"));
-}
-
-fn other_lines(n: usize) -> String {
-    if n == 1 { "1 other line".to_owned() } else { format!("each of {n} other lines") }
 }
 
 /// To the next line in which it stands; after the last one the first again.

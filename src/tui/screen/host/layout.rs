@@ -109,6 +109,8 @@ fn alone(whole: Layout, width: u16, rows: usize, count: usize) -> Layout {
     let room = room - usize::from(status);
     let steps = count.min(room).max(1);
     let rest = room.saturating_sub(steps);
+    let counter = rest > 0;
+    let rest = rest - usize::from(counter);
     let details = if rest > DETAILS { rest - 1 } else { 0 };
-    Layout { status, heads, steps, counter: rest > 0 && details == 0, details, ..whole }
+    Layout { status, heads, steps, counter, details, ..whole }
 }

@@ -1,5 +1,6 @@
 //! The log: which lines are shown, which of them are on the screen, and how they are painted.
 
+use crate::model::id::StepId;
 use crate::model::outcome::Outcome;
 use crate::model::visible::width;
 use crate::state::log::{LogLine, Origin};
@@ -16,6 +17,10 @@ use crate::tui::view::wrap::wrap;
 
 /// The deepest indentation that is kept where a long line goes on.
 const INDENT: usize = 8;
+/// How a line begins that tells of a close.
+const CLOSED: &str = "closed, ";
+/// How a line ends that tells of a close that failed.
+const NOT_CLOSED: &str = " could not be closed";
 /// The most rows of one line.
 const ROWS: usize = 50;
 
@@ -38,16 +43,19 @@ impl<'m> Shown<'m> {
         let Subject { watched, name, .. } = subject;
         let log = watched.logs.of(name);
         let item = ui.host.cursor.at.as_ref();
-        let mut after_bad = false;
+        let (mut after_bad, mut place) = (false, Place::default());
         let mut lines = Vec::new();
+        // of a host on which nothing was begun there is no step whose lines they could be
+        let whole = ui.host.all || subject.host.units.is_empty();
         for (number, line) in log.lines(0) {
             let bad = is_problem(line, &mut after_bad);
+            place.take(line);
             let fits = match ui.host.threshold {
                 Threshold::All => true,
                 Threshold::Run => !matches!(line.from, Origin::Stdout | Origin::Stderr),
                 Threshold::Problems => bad,
             };
-            if fits && (ui.host.all || item.is_none_or(|item| is_of(item, line))) {
+            if fits && (whole || item.is_none_or(|item| place.is_of(item, line))) {
                 lines.push((number, line));
             }
         }
@@ -55,12 +63,13 @@ impl<'m> Shown<'m> {
         let all = watched.logs.hits(name, pattern);
         let hits = all.into_iter().filter(|hit| lines.iter().any(|(number, _)| number == hit)).collect();
         let start = match item {
-            Some(Item::Step(id)) if !ui.host.all => log.start_of(id),
+            Some(Item::Step(id)) if !whole => log.start_of(id),
             _ => Some(0),
         };
         let gone = if start.is_some_and(|start| start < log.first()) { log.dropped_bytes() } else { 0 };
         let title = match item {
             _ if ui.host.all => "all steps".to_owned(),
+            _ if whole => subject.name.to_string(),
             Some(Item::Step(id)) => step(&watched.run, id),
             Some(Item::Close(id)) => format!("close of {}", step(&watched.run, id)),
             None => String::new(),
@@ -126,7 +135,8 @@ impl<'m> Shown<'m> {
             if rows.len() >= layout.log {
                 break;
             }
-            let here = at == cursor;
+            // the last line of what is followed needs no mark
+            let here = at == cursor && (ui.host.pane == Pane::Output || ui.host.line.is_some());
             let lines = painted(model, ui, subject, line, layout, here);
             rows.extend(lines.into_iter().map(|row| row.reversed(here && ui.host.pane == Pane::Output)));
         }
@@ -170,18 +180,35 @@ impl<'m> Shown<'m> {
             (Some(_), false) => format!("line {at} of {all}"),
         };
         let room = columns.saturating_sub(width(&title) + 8);
-        let gone = if self.gone > 0 { format!(", {} gone", count(self.gone, "byte")) } else { String::new() };
+        let gone = if self.gone > 0 { format!(", {} gone", count(self.gone, "older byte")) } else { String::new() };
         let tails = [format!("{note}{gone}"), note, format!("{at} of {all}")];
         let tail = tails.into_iter().find(|tail| width(tail) <= room).unwrap_or_default();
         rule(ui.theme, &title, &tail, columns)
     }
 }
 
-/// Whether a line belongs to a row of the steps. What is told of closing is told of no step.
-fn is_of(item: &Item, line: &LogLine) -> bool {
-    match item {
-        Item::Step(id) => line.step.as_ref() == Some(id),
-        Item::Close(id) => line.step.is_none() || (line.step.as_ref() == Some(id) && is_opening(line)),
+/// Where in the log one is: the step that was told of last, and whether closing is told of since.
+#[derive(Default)]
+struct Place<'m> {
+    step: Option<&'m StepId>,
+    closing: bool,
+}
+
+impl<'m> Place<'m> {
+    fn take(&mut self, line: &'m LogLine) {
+        match &line.step {
+            Some(step) => (self.step, self.closing) = (Some(step), false),
+            None => self.closing |= line.text.starts_with(CLOSED) || line.text.ends_with(NOT_CLOSED),
+        }
+    }
+
+    /// Whether a line belongs to a row of the steps. What is told of closing is told of no step; a connection that was lost
+    /// was lost at the step before.
+    fn is_of(&self, item: &Item, line: &LogLine) -> bool {
+        match item {
+            Item::Step(id) => self.step == Some(id) && !self.closing,
+            Item::Close(id) => self.closing || (self.step == Some(id) && is_opening(line)),
+        }
     }
 }
 
@@ -198,7 +225,7 @@ fn is_problem(line: &LogLine, after_bad: &mut bool) -> bool {
             *after_bad = true;
             true
         }
-        Origin::Run => before || line.text.starts_with("hint: ") || (line.step.is_none() && !line.text.starts_with("closed, ")),
+        Origin::Run => before || line.text.starts_with("hint: ") || (line.step.is_none() && !line.text.starts_with(CLOSED)),
         Origin::Seen | Origin::Stdout | Origin::Stderr => false,
     }
 }

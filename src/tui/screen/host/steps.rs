@@ -5,7 +5,7 @@ use crate::model::id::StepId;
 use crate::model::plan::Section;
 use crate::model::step::ClosePolicy;
 use crate::state::class::{Class, of_preview, of_unit};
-use crate::state::run::OpenObligation;
+use crate::state::run::{OpenObligation, Waiting};
 use crate::tui::model::Model;
 use crate::tui::screen::host::Subject;
 use crate::tui::screen::preview::closes;
@@ -62,7 +62,7 @@ pub(super) fn class(subject: Subject<'_>, item: &Item) -> Class {
     let Subject { watched, host, .. } = subject;
     match item {
         Item::Step(id) if subject.is_preview() => host.preview.get(id).map_or(Class::Waiting, of_preview),
-        Item::Step(id) if asks(subject, id) => Class::Held,
+        Item::Step(id) if asked(subject, id).is_some() => Class::Held,
         Item::Step(id) => {
             let running = watched.is_live() && host.running.as_ref().is_some_and(|(running, _)| running == id);
             of_unit(host.units.get(id), running)
@@ -71,10 +71,10 @@ pub(super) fn class(subject: Subject<'_>, item: &Item) -> Class {
     }
 }
 
-/// Whether a step of the host waits for a person.
-pub(super) fn asks(subject: Subject<'_>, step: &StepId) -> bool {
+/// What a step of the host waits for a person to say.
+pub(super) fn asked<'m>(subject: Subject<'m>, step: &StepId) -> Option<&'m Waiting> {
     let waiting = &subject.watched.run.waiting;
-    waiting.iter().any(|asked| asked.step.as_ref() == Some(step) && asked.hosts.contains(subject.name))
+    waiting.iter().find(|asked| asked.step.as_ref() == Some(step) && asked.hosts.contains(subject.name))
 }
 
 fn closed(subject: Subject<'_>, step: &StepId) -> Class {

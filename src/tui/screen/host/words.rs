@@ -6,11 +6,12 @@ use crate::model::id::StepId;
 use crate::model::outcome::Outcome;
 use crate::model::step::ClosePolicy;
 use crate::state::class::Class;
+use crate::state::foreseen::{self, Stands};
 use crate::state::run::UnitState;
 use crate::state::words::count;
 use crate::tui::model::Model;
 use crate::tui::screen::host::Subject;
-use crate::tui::screen::host::steps::{self, Item, class, open_of};
+use crate::tui::screen::host::steps::{Item, asked, class, open_of};
 use crate::tui::screen::preview::closes;
 
 /// A row in words.
@@ -64,7 +65,7 @@ fn of_step(model: &Model, subject: Subject<'_>, id: &StepId, class: Class) -> Sa
     let until = unit.finished.or(subject.watched.run.finished.as_ref().map(|finished| finished.at)).unwrap_or(model.now);
     let time = unit.started.map(|started| until.since(started));
     let last = match unit.outcome {
-        Some(Outcome::Unknown) => "not known",
+        Some(Outcome::Unknown) => "unknown",
         // a change that is on its way
         None if unit.changed => "yes",
         None => "",
@@ -98,10 +99,7 @@ fn of_unit(subject: Subject<'_>, id: &StepId, unit: &UnitState, class: Class) ->
             let code = code.map_or_else(String::new, |code| format!(", exit {code}"));
             joined(&format!("{word}{code}{nth}"), &why)
         }
-        None if steps::asks(subject, id) => {
-            let asked = subject.watched.run.waiting.iter().find(|asked| asked.step.as_ref() == Some(id));
-            joined(class.word(), asked.map_or("", |asked| asked.question.as_str()))
-        }
+        None if class == Class::Held => joined(class.word(), asked(subject, id).map_or("", |asked| asked.question.as_str())),
         None => joined(&format!("{}{nth}", class.word()), &seen),
     }
 }
@@ -141,7 +139,7 @@ pub(super) fn policy(policy: Option<ClosePolicy>) -> &'static str {
         Some(ClosePolicy::Always) => "always runs",
         Some(ClosePolicy::WhenVerified) => "runs once it is verified",
         Some(ClosePolicy::Never) => "not by this run",
-        None => "runs if something was opened",
+        None => "runs if something is open",
     }
 }
 
@@ -151,7 +149,8 @@ pub(super) fn status(subject: Subject<'_>) -> (Class, String) {
     let (run, fleet) = (&watched.run, &watched.fleet);
     let place = fleet.place(subject.name);
     let class = place.and_then(|place| fleet.classes().get(place)).copied().unwrap_or(Class::Waiting);
-    let mut parts = vec![word(subject, class)];
+    let (class, word) = foreseen(subject).unwrap_or_else(|| (class, word(subject, class)));
+    let mut parts = vec![word];
     if let Some(n) = place.and_then(|place| fleet.batch_of(place)).filter(|_| run.batches.len() > 1) {
         parts.push(format!("batch {n} of {}", run.batches.len()));
     }
@@ -167,10 +166,26 @@ pub(super) fn status(subject: Subject<'_>) -> (Class, String) {
     (class, joined(&format!("{}{open}", parts.join(", ")), &why.unwrap_or_default()))
 }
 
+/// What the plan of the host comes to, while that is all there is.
+fn foreseen(subject: Subject<'_>) -> Option<(Class, String)> {
+    let Subject { watched, host, .. } = subject;
+    if !subject.is_preview() || host.preview.is_empty() {
+        return None;
+    }
+    let (class, word) = match foreseen::stands(&watched.run, host) {
+        Stands::Destroys => (Class::WouldChange, "would change, DESTROYS"),
+        Stands::Changes => (Class::WouldChange, "would change"),
+        Stands::MayChange => (Class::NotKnown, "may change"),
+        Stands::SaysNo => (Class::Refused, "a step says no"),
+        Stands::Unreachable => (Class::Unreachable, Class::Unreachable.word()),
+        Stands::Nothing => (Class::Ok, "nothing to change"),
+    };
+    Some((class, word.to_owned()))
+}
+
 fn word(subject: Subject<'_>, class: Class) -> String {
     match class {
         Class::Waiting if subject.has_ended() => "not started".to_owned(),
-        Class::Ok if subject.is_preview() && !subject.watched.run.dry_run => "nothing to change".to_owned(),
         Class::Ok if subject.host.changed => "ok, changed".to_owned(),
         class => class.word().to_owned(),
     }
