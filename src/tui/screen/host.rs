@@ -169,6 +169,7 @@ fn keys_shown(ui: &Ui, model: &Model) -> Vec<(Action, &'static str)> {
     add(ui.host.search.is_some(), A::NextMatch, "match");
     add(on_output, A::Follow, if ui.host.line.is_some() { "follow" } else { "stay" });
     add(true, A::NextProblem, "problem");
+    add(true, A::Right, "next host");
     add(true, A::Pause, "pause");
     add(true, A::Wrap, "wrap");
     add(true, A::Copy, "copy");

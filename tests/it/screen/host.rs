@@ -1,6 +1,10 @@
 //! The screen of one host.
 
+use std::path::Path;
+
 use proptest::prelude::*;
+use runbook::load::inventory::from_source;
+use runbook::load::source::decode;
 use runbook::model::event::{Event, EventKind};
 use runbook::model::finding::Finding;
 use runbook::model::id::HostName;
@@ -582,4 +586,24 @@ fn help_lists_the_commands_and_finds_them() {
     assert!(page.contains("Commands, typed after :") && page.contains(":why"), "{page}");
     let page = desk.keys("colours").page();
     assert!(page.contains(":theme default|high-contrast|mono: the colours."), "{page}");
+}
+
+#[test]
+fn what_the_inventory_says_of_a_host_stands_with_its_facts() {
+    let text = "[defaults]\nuser = \"deploy\"\n[hosts.web-04]\naddress = \"10.0.0.4\"\ntags = [\"az-a\"]\n\
+                [groups.web]\nhosts = [\"web-*\"]\nprotected = true\n";
+    let source = decode(Path::new("inventory.toml"), text.to_owned().into_bytes()).expect("it is text");
+    let inventory = from_source(&source, Some(Path::new("/home/ana"))).unwrap_or_else(|found| panic!("{found}"));
+    let mut desk = desk(&failed(), "web-04").sized((140, 40));
+    desk.model.shelf.inventory = Some(Ok(inventory));
+    let page = desk.page();
+    assert!(page.contains(" address    deploy@10.0.0.4:22"), "{page}");
+    assert!(page.contains(" groups     web (protected)") && page.contains(" tags       az-a"), "{page}");
+    assert!(page.lines().next().is_some_and(|head| head.contains("PROTECTED 1 host")), "{page}");
+}
+
+#[test]
+fn the_last_of_two_steps_that_began_at_once_is_the_later_one() {
+    let mut desk = desk(&ended(), "web-01");
+    assert!(step_row(&mut desk).contains("answers"), "{}", desk.page());
 }

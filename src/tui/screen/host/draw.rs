@@ -49,7 +49,9 @@ fn left(model: &Model, ui: &Ui, subject: Subject<'_>, layout: Layout) -> Vec<(bo
     if layout.status {
         rows.push((false, facts::status_line(model, ui, subject, layout.left)));
     }
-    let form = Form::new(ui.theme, model, subject, layout.left, ui.size.0 < MEDIUM);
+    // a column stays free before the bar
+    let columns = layout.left - usize::from(layout.panes == Panes::Beside);
+    let form = Form::new(ui.theme, model, subject, columns, ui.size.0 < MEDIUM);
     if layout.heads {
         rows.push((false, form.heads()));
     }

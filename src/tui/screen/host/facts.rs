@@ -103,8 +103,9 @@ fn of_step(model: &Model, ui: &Ui, subject: Subject<'_>, id: &StepId, columns: u
     }
     if let Some(preview) = host.preview.get(id) {
         let destroys = if preview.destroys { ", cannot be undone" } else { "" };
-        let word = of_preview(preview).word();
-        say("preview", Tone::Plain, &format!("{word}{destroys} ({}): {}", preview.basis.word(), preview.summary));
+        let (word, basis) = (of_preview(preview).word(), preview.basis.word());
+        let basis = if word == basis { String::new() } else { format!(" ({basis})") };
+        say("preview", Tone::Plain, &format!("{word}{destroys}{basis}: {}", preview.summary));
         for effect in preview.effects.iter().filter(|effect| **effect != preview.summary) {
             say("", Tone::Plain, effect);
         }

@@ -29,7 +29,6 @@ pub(super) struct Form<'m> {
     columns: usize,
     id: usize,
     state: usize,
-    last: usize,
     narrow: bool,
 }
 
@@ -45,7 +44,7 @@ impl<'m> Form<'m> {
         };
         let time = if preview { 0 } else { TIME + OPEN };
         let state = columns.saturating_sub(LEAD + id + 2 + time + last);
-        Self { theme, model, subject, columns, id, state, last, narrow }
+        Self { theme, model, subject, columns, id, state, narrow }
     }
 
     /// The heads of the columns.
@@ -79,7 +78,11 @@ impl<'m> Form<'m> {
             (_, false) => (self.state + OPEN).saturating_sub(3),
         };
         let line = line.cell(words, &text, room);
-        if subject.is_preview() { line.put(Tone::Plain, "   ").put(Tone::Dim, said.last) } else { self.end(line, &said) }
+        match subject.is_preview() {
+            true if self.narrow || said.last.is_empty() => line,
+            true => line.put(Tone::Plain, "   ").put(Tone::Dim, said.last),
+            false => self.end(line, &said),
+        }
     }
 
     fn end(&self, line: Cells, said: &Said) -> Cells {
@@ -88,7 +91,7 @@ impl<'m> Form<'m> {
         let end = from + OPEN + TIME;
         let Some(time) = said.time else { return line };
         let line = line.right(Tone::Plain, &clock(time), end.min(self.columns));
-        if self.narrow || self.last == 0 { line } else { line.put(Tone::Plain, "  ").put(Tone::Plain, said.last) }
+        if self.narrow { line } else { line.put(Tone::Plain, "  ").put(Tone::Plain, said.last) }
     }
 
     /// A row as plain text.

@@ -112,8 +112,12 @@ pub(super) fn most_urgent(subject: Subject<'_>, items: &[Item]) -> usize {
     let held = |item: &Item| class(subject, item) == Class::Held;
     let wrong = |item: &Item| is_problem(subject, item);
     let last = || {
-        let begun = host.units.iter().filter_map(|(id, unit)| Some((unit.started?, id))).max();
-        begun.and_then(|(_, id)| of(&|item| *item == Item::Step(id.clone())))
+        let begun = |item: &Item| match item {
+            Item::Step(id) => host.units.get(id)?.started,
+            Item::Close(_) => None,
+        };
+        let begun = items.iter().enumerate().filter_map(|(row, item)| Some((begun(item)?, row)));
+        begun.max().map(|(_, row)| row)
     };
     of(&runs).or_else(|| of(&held)).or_else(|| of(&wrong)).or_else(last).unwrap_or_default()
 }
