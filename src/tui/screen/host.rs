@@ -136,6 +136,7 @@ fn hint(model: &Model, ui: &Ui, subject: Subject<'_>) -> String {
         _ => String::new(),
     };
     match below {
+        0 if shown.lines.is_empty() => whole,
         0 if whole.is_empty() => format!("{} this program, : a look, ! stderr, {} evidence", ui.theme.ours(), ui.theme.bar()),
         0 => whole,
         n => format!("{} below, {} goes to the end. {whole}", count(n, "more line"), ui.keys.key(Action::Last)),
@@ -232,7 +233,9 @@ pub fn settle(ui: &mut Ui, model: &Model, host: &HostName) {
 fn follow(ui: &mut Ui, model: &Model, subject: Subject<'_>, items: &[Item]) {
     let height = Layout::of(ui, model, subject).steps;
     let before = ui.host.cursor.at.clone();
-    if !ui.host.moved {
+    // who reads a line keeps it before them while steps go on
+    let reads = ui.host.line.is_some() && before.is_some();
+    if !ui.host.moved && !reads {
         let row = steps::most_urgent(subject, items);
         ui.host.cursor.to(row, items.len(), height, |row| items.get(row).cloned());
     } else {

@@ -191,6 +191,19 @@ fn the_cursor_goes_with_the_running_step_until_it_is_moved() {
 }
 
 #[test]
+fn who_reads_a_line_keeps_it_while_steps_go_on() {
+    let mut story = running();
+    let mut desk = desk(&story, "web-01");
+    desk.keys("<Tab>k");
+    let before = story.events.len();
+    story.finished(&host("web-01"), "restart", Outcome::Changed, "restart api").started(&host("web-01"), "one-process");
+    desk.told(&rest(&mut story, before));
+    assert!(title(&mut desk).starts_with("── 4 restart ") && title(&mut desk).contains("line 2 of"), "{}", title(&mut desk));
+    desk.keys("G");
+    assert!(title(&mut desk).starts_with("── 5 one-process "), "{}", title(&mut desk));
+}
+
+#[test]
 fn steps_that_are_open_closed_or_not_begun_say_so() {
     let page = desk(&failed(), "web-04").page();
     let row = |name: &str| page.lines().find(|line| line.contains(&format!(" {name} "))).unwrap_or_else(|| panic!("{page}"));

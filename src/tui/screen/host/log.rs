@@ -61,7 +61,7 @@ impl<'m> Shown<'m> {
         }
         let pattern = ui.host.search.as_ref().map_or("", |search| search.text.as_str());
         let all = watched.logs.hits(name, pattern);
-        let hits = all.into_iter().filter(|hit| lines.iter().any(|(number, _)| number == hit)).collect();
+        let hits = all.into_iter().filter(|hit| lines.binary_search_by_key(hit, |(number, _)| *number).is_ok()).collect();
         let start = match item {
             Some(Item::Step(id)) if !whole => log.start_of(id),
             _ => Some(0),
