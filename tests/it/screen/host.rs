@@ -124,37 +124,33 @@ fn chatty() -> Story {
     story
 }
 
+/// A page of each size with both sets of marks.
+fn in_all_sizes(state: &str, story: &Story, name: &str) {
+    for size in SIZES {
+        let page = |set: &str| format!("{state}_{}x{}{set}", size.0, size.1);
+        insta::assert_snapshot!(page(""), desk(story, name).sized(size).page());
+        insta::assert_snapshot!(page("_ascii"), desk(story, name).sized(size).in_ascii().page());
+    }
+}
+
 #[test]
 fn a_host_that_waits_for_a_decision_in_all_sizes() {
-    for size in SIZES {
-        let name = |set: &str| format!("failed_{}x{}{set}", size.0, size.1);
-        insta::assert_snapshot!(name(""), desk(&failed(), "web-04").sized(size).page());
-        insta::assert_snapshot!(name("_ascii"), desk(&failed(), "web-04").sized(size).in_ascii().page());
-    }
+    in_all_sizes("failed", &failed(), "web-04");
 }
 
 #[test]
 fn a_host_that_is_at_work_in_all_sizes() {
-    for size in SIZES {
-        insta::assert_snapshot!(format!("running_{}x{}", size.0, size.1), desk(&running(), "web-01").sized(size).page());
-    }
-    insta::assert_snapshot!("running_80x24_ascii", desk(&running(), "web-01").in_ascii().page());
+    in_all_sizes("running", &running(), "web-01");
 }
 
 #[test]
 fn before_the_first_batch_the_preview_of_the_host_is_shown() {
-    for size in SIZES {
-        insta::assert_snapshot!(format!("previewed_{}x{}", size.0, size.1), desk(&previewed(), "web-04").sized(size).page());
-    }
-    insta::assert_snapshot!("previewed_80x24_ascii", desk(&previewed(), "web-04").in_ascii().page());
+    in_all_sizes("previewed", &previewed(), "web-04");
 }
 
 #[test]
 fn when_the_run_has_ended_what_is_left_open_is_said() {
-    for size in SIZES {
-        insta::assert_snapshot!(format!("ended_{}x{}", size.0, size.1), desk(&ended(), "web-04").sized(size).page());
-    }
-    insta::assert_snapshot!("ended_80x24_ascii", desk(&ended(), "web-04").in_ascii().page());
+    in_all_sizes("ended", &ended(), "web-04");
     insta::assert_snapshot!("ended_well_140x40", desk(&ended(), "web-01").sized((140, 40)).page());
     insta::assert_snapshot!("unreachable_80x24", desk(&ended(), "web-05").page());
 }

@@ -75,7 +75,7 @@ impl<'m> Form<'m> {
         let room = match (&said, subject.is_preview()) {
             (Said { time: None, open: false, last: "", .. }, _) => self.columns.saturating_sub(line.used()),
             (_, true) | (Said { open: true, .. }, _) => self.state.saturating_sub(3),
-            (_, false) => (self.state + OPEN).saturating_sub(3),
+            (_, false) => (self.state + OPEN).saturating_sub(2),
         };
         let line = line.cell(words, &text, room);
         match subject.is_preview() {
