@@ -150,8 +150,8 @@ table! {
     "less" Action::Less, [Key::Char(',')], Look, On(On::TIMELINE | On::HOST), "more lines: less severe too";
     "more" Action::More, [Key::Char('.')], Look, On(On::TIMELINE | On::HOST), "fewer lines: more severe only";
     "source" Action::Source, [Key::Char('c')], Look, On(On::TIMELINE), "next source";
-    "plus" Action::Plus, [Key::Char('+')], Look, On(On::RUN | On::PREVIEW | On::HOSTS | On::TIMELINE), "more detail, zoom in";
-    "minus" Action::Minus, [Key::Char('-')], Look, On(On::RUN | On::PREVIEW | On::HOSTS | On::TIMELINE), "less detail, zoom out";
+    "plus" Action::Plus, [Key::Char('+')], Look, On(On::RUN | On::PREVIEW | On::HOSTS | On::TIMELINE | On::HOST), "more detail, zoom in";
+    "minus" Action::Minus, [Key::Char('-')], Look, On(On::RUN | On::PREVIEW | On::HOSTS | On::TIMELINE | On::HOST), "less detail, zoom out";
     "note" Action::Note, [Key::Char('m')], Look, On(On::RUN | On::HOST | On::TIMELINE), "note at this moment";
     "compare" Action::Compare, [Key::Char('=')], Look, On(On::HISTORY), "compare two marked runs";
     "redraw" Action::Redraw, [Key::Ctrl('l')], Look, On::ALL, "draw everything anew";

@@ -1,4 +1,4 @@
-//! Help for the screen one is on: the table of keys with the reason where one has no meaning now, and all marks.
+//! Help for the screen one is on: the table of keys with the reason where one has no meaning now, commands, and all marks.
 
 mod marks;
 mod table;
@@ -9,10 +9,9 @@ use tui_input::Input as TextInput;
 
 use crate::tui::action::{Action, Effect};
 use crate::tui::input::Key;
-use crate::tui::keymap::Binding;
 use crate::tui::model::Model;
 use crate::tui::screen::After;
-use crate::tui::screen::help::table::{Page, Place};
+use crate::tui::screen::help::table::{Entry, Page, Place};
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Ui};
 use crate::tui::update;
@@ -91,7 +90,7 @@ pub fn draw(state: &State, buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui)
     let search = Cells::of(theme, Tone::Dim, "type to search: ");
     let mut all = vec![text_with_cursor(search, state.search.value(), state.search.visual_cursor())];
     if found.is_empty() {
-        let text = format!("No key does `{}`. Backspace takes letters back.", state.search.value());
+        let text = format!("No key or command does `{}`. Backspace takes letters back.", state.search.value());
         all.push(Cells::of(theme, Tone::Plain, &text));
     }
     all.extend(lines);
@@ -126,12 +125,17 @@ pub fn foot(state: &State, model: &Model, ui: &Ui) -> (String, String) {
         return (text, format!("Tab keys  Up Down scroll  {close} close"));
     }
     let found = table::found(model, ui, state.search.value());
-    let said = found.get(state.at).map_or_else(String::new, |row| said(model, ui, row));
+    let said = found.get(state.at).map_or_else(String::new, |row| said(model, ui, *row));
     (said, format!("type to search  Up Down PgDn move  Tab marks  {close} close"))
 }
 
 /// What the key under the cursor does, or why it has no meaning now.
-fn said(model: &Model, ui: &Ui, row: &Binding) -> String {
+fn said(model: &Model, ui: &Ui, row: Entry) -> String {
+    let row = match row {
+        Entry::Key(row) => row,
+        Entry::Command(command) if command.takes.is_empty() => return format!(":{}: {}.", command.name, command.does),
+        Entry::Command(command) => return format!(":{} {}: {}.", command.name, command.takes, command.does),
+    };
     match update::off(ui, model, row) {
         Some(why) => why,
         None if ui.keys.key(row.action).is_empty() => format!("No key means `{}`: [keys] can give it one.", row.name),

@@ -90,6 +90,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, frame: &Frame)
 fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> Cells {
     let theme = ui.theme;
     let (mode, tone) = now::mode(model, ui);
+    // a long word moves what follows
+    let label = label.max(width(mode) + 1);
     let clock = now::clock(model, ui);
     let (protected, hosts) = frame.badge.words();
     let sim = words::sim(model.sim);

@@ -370,7 +370,7 @@ fn every_printable_key_narrows_help_down_and_the_reason_of_a_dimmed_key_is_said(
     let page = desk.keys("?go on").page();
     assert!(page.contains("go on after a pause") && !page.contains("half a page"), "{page}");
     assert!(page.contains("P has no meaning on this screen."), "{page}");
-    assert!(desk.keys("q?").page().contains("No key does `go onq?`."));
+    assert!(desk.keys("q?").page().contains("No key or command does `go onq?`."));
     let page = desk.keys("<Ctrl-U>X").page();
     assert!(page.contains("› X"), "a key by itself is found first: {page}");
     assert_eq!(desk.effects(), []);

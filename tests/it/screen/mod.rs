@@ -4,6 +4,7 @@ mod basics;
 mod books;
 mod decide;
 mod history;
+mod host;
 mod hosts;
 mod open;
 pub mod page;
