@@ -13,13 +13,13 @@ use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
 use crate::model::time::Timestamp;
 use crate::tui::action::{Effect, Order, Request};
-use crate::tui::attention::{Attention, Call};
+use crate::tui::attention::Attention;
 use crate::tui::draw::draw;
 use crate::tui::input::Input;
 use crate::tui::interrupts::{Interrupts, Press};
 use crate::tui::model::{Model, Reach, Reply, Watched};
 use crate::tui::pace::Pace;
-use crate::tui::screen::{self, message};
+use crate::tui::screen::{self, message, timeline};
 use crate::tui::terminal::{FromTerminal, Terminal};
 use crate::tui::ui::{Panel, Screen, Shown, Ui};
 use crate::tui::update::{opened, update};
@@ -84,6 +84,8 @@ struct Session<D> {
     suspending: bool,
     /// The session is to be left when the run has ended.
     leaving: bool,
+    /// A story is being read.
+    reading: bool,
     /// The pager or the editor was left: a Ctrl-C that was meant for it is none of ours.
     came_back: bool,
     /// The terminal is gone.
@@ -103,6 +105,7 @@ pub async fn run<D: Desk>(mut parts: Parts<D>) -> io::Result<End> {
         next: None,
         suspending: false,
         leaving: false,
+        reading: false,
         came_back: false,
         lost: false,
         end: None,
@@ -199,7 +202,13 @@ impl<D: Desk> Session<D> {
         let parts = &mut self.parts;
         if parts.model.is_live() {
             if let Some(call) = self.attention.tick((parts.clock)(), parts.ui.focused) {
-                self.call(&call);
+                parts.terminal.bell();
+                parts.terminal.notify(&call.text);
+            }
+            // a story that is followed is read again, one reading at a time
+            if let Some(run) = timeline::stale(&parts.model, &parts.ui).filter(|_| !self.reading) {
+                self.reading = true;
+                parts.desk.ask(Request::Open(run));
             }
             self.pace.soon();
         } else if matches!(parts.ui.screen, Screen::Diagnostics(_)) {
@@ -271,8 +280,15 @@ impl<D: Desk> Session<D> {
             }
             Reply::Reach(host, reach) => drop(model.reach.insert(host, reach)),
             Reply::Selected { text, hosts } => screen::hosts::selected(ui, model, &text, hosts),
-            Reply::Said(text) => ui.say(model, text),
-            Reply::Opened(opened) => model.opened = Some(*opened),
+            Reply::Said(text) => {
+                self.reading = false;
+                ui.say(model, text);
+            }
+            Reply::Opened(mut opened) => {
+                self.reading = false;
+                opened.watched.protected = model.protected(&opened.watched.run.order);
+                model.opened = Some(*opened);
+            }
             Reply::Compared(both) => model.compared = Some(both),
             Reply::Started(run) => {
                 crate::tui::crash::of_run(Some(run.as_str()));
@@ -337,11 +353,6 @@ impl<D: Desk> Session<D> {
             return self.suspend().await;
         }
         Ok(())
-    }
-
-    fn call(&self, call: &Call) {
-        self.parts.terminal.bell();
-        self.parts.terminal.notify(&call.text);
     }
 
     async fn follow(&mut self, effects: Vec<Effect>) -> io::Result<()> {

@@ -95,7 +95,6 @@ fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> 
     let clock = now::clock(model, ui);
     let (protected, hosts) = frame.badge.words();
     let sim = words::sim(model.sim);
-    // DRY RUN is longer than the column of the labels on a narrow screen
     let needs = width(sim) + width(&protected) + width(&hosts) + width(&clock) + 4;
     let place = frame.place.replace('›', theme.path());
     let place = cut(theme, &visible(&place), columns.saturating_sub(label + needs));
