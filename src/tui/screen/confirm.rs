@@ -15,13 +15,13 @@ use crate::tui::input::Key;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::After;
 use crate::tui::screen::confirm::facts::Fact;
-use crate::tui::screen::preview::text::wrapped;
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Ui};
 use crate::tui::update::edit;
 use crate::tui::view::cells::{Cells, cut};
 use crate::tui::view::frame::{MEDIUM, text_with_cursor};
 use crate::tui::view::panel;
+use crate::tui::view::wrap;
 
 /// What is typed where no phrase is asked for.
 const YES: &str = "y";
@@ -103,7 +103,7 @@ fn rows(ui: &Ui, facts: &[Fact], columns: usize, room: usize) -> Vec<Cells> {
         Cells::of(ui.theme, Tone::Strong, label).to(values).put(tone, &cut(ui.theme, text, columns.saturating_sub(values)))
     };
     let whole = facts.iter().flat_map(|fact| {
-        let texts = fact.texts.iter().flat_map(|text| wrapped(text, columns.saturating_sub(values)));
+        let texts = fact.texts.iter().flat_map(|text| wrap::rows(text, columns.saturating_sub(values)));
         texts.enumerate().map(move |(at, text)| line(if at == 0 { fact.label } else { "" }, fact.tone, &text))
     });
     let whole: Vec<Cells> = whole.collect();
@@ -147,7 +147,7 @@ fn asks(state: &State, ui: &Ui, live: &Watched, columns: usize) -> Vec<Cells> {
         () => Cells::of(theme, Tone::Plain, "Type ").put(Tone::Strong, wanted(live)),
     };
     let mut lines = vec![ask, typed];
-    lines.extend(state.wrong.iter().flat_map(|wrong| wrapped(wrong, columns)).map(|row| Cells::of(theme, Tone::Warn, &row)));
+    lines.extend(state.wrong.iter().flat_map(|wrong| wrap::rows(wrong, columns)).map(|row| Cells::of(theme, Tone::Warn, &row)));
     lines.truncate(ASKING + 1);
     lines
 }

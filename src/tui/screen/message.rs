@@ -11,6 +11,7 @@ use crate::tui::theme::Tone;
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
 use crate::tui::view::panel;
+use crate::tui::view::wrap;
 
 /// What the panel remembers.
 #[derive(Debug, Default)]
@@ -42,8 +43,10 @@ pub fn key(state: &mut State, ui: &mut Ui, _model: &Model, key: Key) -> (After, 
 /// Paints it over the screen.
 pub fn draw(state: &State, buf: &mut Buffer, area: Rect, _model: &Model, ui: &Ui) {
     let room = area.height.saturating_sub(2);
-    let lines: Vec<Cells> = wrapped(&state.lines, panel::inner(area))
-        .into_iter()
+    let lines: Vec<Cells> = state
+        .lines
+        .iter()
+        .flat_map(|line| wrap::rows(line, panel::inner(area)))
         .skip(state.top)
         .take(usize::from(room))
         .map(|line| Cells::of(ui.theme, Tone::Plain, &line))
@@ -55,23 +58,4 @@ pub fn draw(state: &State, buf: &mut Buffer, area: Rect, _model: &Model, ui: &Ui
 /// The last two rows.
 pub fn foot(_state: &State, _model: &Model, ui: &Ui) -> (String, String) {
     (String::new(), format!("{} copy  {} close", ui.keys.key(Action::Copy), ui.keys.key(Action::Back)))
-}
-
-/// Lines broken at spaces where they are wider than `columns`.
-fn wrapped(lines: &[String], columns: usize) -> Vec<String> {
-    let mut out = Vec::new();
-    for line in lines {
-        let mut row = String::new();
-        for word in line.split(' ') {
-            if !row.is_empty() && row.chars().count() + 1 + word.chars().count() > columns {
-                out.push(std::mem::take(&mut row));
-                row.push_str("  ");
-            } else if !row.is_empty() {
-                row.push(' ');
-            }
-            row.push_str(word);
-        }
-        out.push(row);
-    }
-    out
 }

@@ -16,7 +16,7 @@ use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::{Cells, cut};
 use crate::tui::view::frame::WIDE;
-use crate::tui::view::sides::wrapped;
+use crate::tui::view::wrap::wrap;
 use crate::tui::view::{frame, moves, now, panel};
 
 /// Of so many open things at most it is looked whether all of them are the same.
@@ -211,7 +211,7 @@ pub fn draw(state: &State, buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui)
             Closes::Command(command) => format!("close it: {command}"),
             Closes::ByItself(how) => how.clone(),
         };
-        lines.extend(wrapped(theme, &closes, columns, 2).iter().map(|line| Cells::of(theme, Tone::Strong, line)));
+        lines.extend(wrap(theme, &closes, columns, 2).iter().map(|line| Cells::of(theme, Tone::Strong, line)));
     }
     let height = u16::try_from(lines.len() + 2).unwrap_or(area.height).min(area.height);
     let title = cut(theme, &format!("Open now: {count}"), columns);

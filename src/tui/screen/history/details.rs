@@ -10,7 +10,8 @@ use crate::tui::screen::history::{current, left, retry_is_off};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
-use crate::tui::view::sides::{Row, wrapped};
+use crate::tui::view::sides::Row;
+use crate::tui::view::wrap::wrap;
 
 /// Columns of a label.
 const LABEL: usize = 13;
@@ -68,7 +69,7 @@ pub(super) fn title(ran: &Ran) -> String {
 
 /// A label and what belongs to it, in as many rows as that takes but at most three.
 fn told(theme: Theme, label: &str, tone: Tone, text: &str, columns: usize) -> Vec<Cells> {
-    let rows = wrapped(theme, text, columns.saturating_sub(LABEL), 3);
+    let rows = wrap(theme, text, columns.saturating_sub(LABEL), 3);
     let label = |at: usize| Cells::new(theme).cell(Tone::Dim, if at == 0 { label } else { "" }, LABEL);
     rows.iter().enumerate().map(|(at, row)| label(at).put(tone, row)).collect()
 }
@@ -163,7 +164,7 @@ pub(super) fn column(model: &Model, ui: &Ui, columns: usize, rows: usize) -> Vec
     column.push(Row::Text(Cells::new(ui.theme)));
     column.push(Row::Rule("again".to_owned()));
     let again = again(model, ran);
-    let wrapped = again.iter().flat_map(|command| wrapped(ui.theme, command, columns, 2));
+    let wrapped = again.iter().flat_map(|command| wrap(ui.theme, command, columns, 2));
     column.extend(wrapped.map(|row| Row::Text(Cells::of(ui.theme, Tone::Plain, &row))));
     column.push(Row::Text(Cells::new(ui.theme)));
     let of_book: Vec<&Ran> = model.shelf.runs.iter().filter(|other| counts(other, ran)).collect();

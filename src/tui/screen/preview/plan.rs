@@ -12,12 +12,12 @@ use crate::state::run::{HostState, Preview, RunState};
 use crate::state::words;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::preview::rows::{self, Row};
-use crate::tui::screen::preview::text::wrapped;
 use crate::tui::screen::preview::{closes, side};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
 use crate::tui::view::now;
+use crate::tui::view::wrap;
 
 /// The most columns of an id before its word.
 const IDS: usize = 20;
@@ -208,7 +208,7 @@ impl<'p> Plans<'p> {
 
     fn text(&self, text: &str, mark: &str, tone: Tone, columns: usize) -> Vec<Cells> {
         let indent = " ".repeat(3);
-        let rows = wrapped(text, columns.saturating_sub(4 + mark.len()));
+        let rows = wrap::rows(text, columns.saturating_sub(4 + mark.len()));
         let line = |(at, row): (usize, &String)| {
             let mark = if at == 0 { mark.to_owned() } else { " ".repeat(mark.len()) };
             Cells::of(self.ui.theme, tone, &format!("{indent}{mark}{row}"))

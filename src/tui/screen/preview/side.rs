@@ -5,10 +5,10 @@ use crate::state::run::{PlanSummary, RunState};
 use crate::state::words;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::preview::again;
-use crate::tui::screen::preview::text::wrapped;
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
+use crate::tui::view::wrap;
 
 /// Where the values begin.
 const VALUES: usize = 13;
@@ -182,7 +182,7 @@ fn rollout(model: &Model, ui: &Ui, run: &RunState, columns: usize, all: &mut Vec
 fn row(theme: Theme, label: &str, tone: Tone, text: &str, columns: usize) -> Vec<Line> {
     let wide = label.len() >= VALUES - 1;
     let value = if wide { label.len() + 2 } else { VALUES };
-    let texts = wrapped(text, columns.saturating_sub(value + 1));
+    let texts = wrap::rows(text, columns.saturating_sub(value + 1));
     let line = |(at, text): (usize, &String)| {
         let label = if at == 0 { label } else { "" };
         let label_tone = if tone == Tone::Plain { Tone::Dim } else { tone };

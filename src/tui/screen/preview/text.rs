@@ -4,32 +4,6 @@ use crate::model::visible::{visible, width};
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::view::cells::Cells;
 
-/// A text as rows of at most so many columns, broken between words where that is possible.
-pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(1);
-    let clean = visible(text);
-    let mut rows = vec![String::new()];
-    for word in clean.split_inclusive(' ') {
-        let fits = |row: &str| width(row) + width(word.trim_end()) <= columns;
-        if !rows.last().is_some_and(|row| row.is_empty() || fits(row)) {
-            rows.push(String::new());
-        }
-        for c in word.chars() {
-            let wide = width(c.encode_utf8(&mut [0; 4]));
-            if rows.last().is_some_and(|row| width(row) + wide > columns) {
-                if c == ' ' {
-                    continue;
-                }
-                rows.push(String::new());
-            }
-            if let Some(row) = rows.last_mut() {
-                row.push(c);
-            }
-        }
-    }
-    rows.iter().map(|row| row.trim_end().to_owned()).collect()
-}
-
 /// A label and behind it words of several tones over as many rows as they need; of the last row that there is room for,
 /// what does not fit is cut with a mark.
 pub(crate) fn labelled(
@@ -55,17 +29,4 @@ pub(crate) fn labelled(
     }
     lines.push(line);
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrapped;
-
-    #[test]
-    fn texts_are_broken_between_words_and_long_words_anywhere() {
-        assert_eq!(wrapped("end pid 18422 of node", 8), ["end pid", "18422 of", "node"]);
-        assert_eq!(wrapped("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
-        assert_eq!(wrapped("", 4), [""]);
-        assert_eq!(wrapped("a\u{1b}[31mb", 99), ["a\\x1b[31mb"]);
-    }
 }

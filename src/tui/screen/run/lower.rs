@@ -17,6 +17,7 @@ use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::{Cells, rule};
 use crate::tui::view::now;
+use crate::tui::view::wrap::broken;
 
 /// So many hosts of a folded row are compared.
 const COMPARED: usize = 20;
@@ -242,25 +243,7 @@ fn painted(model: &Model, ui: &Ui, line: &Text<'_>, columns: usize) -> Vec<Cells
         return vec![head.put(line.tone, &line.text)];
     }
     let from = head.used();
-    let mut parts = wrapped(&line.text, room).into_iter();
+    let mut parts = broken(&line.text, room).into_iter();
     let first = head.put(line.tone, &parts.next().unwrap_or_default());
     std::iter::once(first).chain(parts.map(|part| Cells::new(theme).to(from).put(line.tone, &part))).collect()
-}
-
-/// A clean text in parts of so many columns.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut used = 0;
-    for c in text.chars() {
-        let wide = width(c.encode_utf8(&mut [0; 4]));
-        if used + wide > columns {
-            parts.push(String::new());
-            used = 0;
-        }
-        used += wide;
-        if let Some(part) = parts.last_mut() {
-            part.push(c);
-        }
-    }
-    parts
 }

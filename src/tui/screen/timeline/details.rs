@@ -10,7 +10,7 @@ use crate::tui::screen::timeline::page;
 use crate::tui::theme::Tone;
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::Cells;
-use crate::tui::view::sides::wrapped;
+use crate::tui::view::wrap::wrap;
 
 /// How far ahead what happened next on the same host is looked for.
 const AHEAD: usize = 2_000;
@@ -34,7 +34,7 @@ pub(super) fn lines(model: &Model, ui: &Ui, story: &Opened, columns: usize, rows
     texts.extend(entry.evidence.iter().map(|line| (Tone::Plain, line.clone())));
     texts.extend(next(story, line.first, entry).map(|text| (Tone::Dim, page::in_set(theme, &text))));
     let cells = texts.iter().flat_map(|(tone, text)| {
-        wrapped(theme, text, columns, rows).into_iter().map(|row| Cells::of(theme, *tone, &row)).collect::<Vec<_>>()
+        wrap(theme, text, columns, rows).into_iter().map(|row| Cells::of(theme, *tone, &row)).collect::<Vec<_>>()
     });
     cells.take(rows).collect()
 }
