@@ -20,6 +20,7 @@ pub mod open;
 pub mod operator;
 pub mod output;
 pub mod probe;
+pub mod questions;
 pub mod run;
 pub mod runs;
 pub mod schema;
@@ -53,10 +54,11 @@ pub fn main() -> u8 {
         }
     };
     let form = cli.global.output;
+    let signs = settings::signs(&cli.global);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            failure.print();
+            failure.print(signs);
             if form == Form::Json {
                 told_in_json(&failure);
             }
@@ -148,7 +150,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
 fn without_command(global: &Global) -> Result<u8, Failure> {
     let settings = Settings::new(global)?;
     logging::start(&settings);
-    session::run(&settings, global.glyphs)
+    if settings.signs.words { questions::run(&settings) } else { session::run(&settings) }
 }
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
     let consent = consent(args, settings, &plan)?;
     let approved = approved(args, &plan)?;
     let journal = open::journal(settings)?;
-    open::warn_open(&journal, settings, &mut io::stderr())?;
+    open::warn_open(&journal, settings, &mut settings.err())?;
     let (run, log) = record(&journal, &plan)?;
     let runtime = runtime()?;
     let ran = runtime.block_on(drive(Job { args, settings, plan, consent, approved, journal: &journal, run, log }));
@@ -311,7 +311,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let Job { args, settings, plan, consent, approved, journal, run, log } = job;
     let by = who();
     let (to, control) = mpsc::channel(16);
-    let known = Known::default();
+    let known = Known::new(settings.signs);
     let signals = Signals::listen(to.clone(), known.clone())
         .map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
@@ -358,7 +358,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         }
         Err(error @ EngineError::Log(_)) => {
             let recorded = journal.events(&run).map(|events| RunState::replay(&events)).unwrap_or_default();
-            open::tell(&recorded, &run, settings, &mut io::stderr());
+            open::tell(&recorded, &run, settings, &mut settings.err());
             let code = conclude(&recorded, &[EndState::RecordLost], &settings.flags).exit_code;
             Err(Failure::new(code, error.to_string())
                 .detail("nothing new was started after that; the hosts are as the journal last says")
@@ -396,8 +396,8 @@ fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
         let paint = Paint { color: settings.color };
         // a closed output is no failure of the run
         let _ = match settings.output {
-            Form::Human if settings.person => end::record(&mut io::stdout(), paint, events, &head),
-            Form::Human => lines::record(&mut io::stdout(), (now(), sim), events, &head),
+            Form::Human if settings.person => end::record(&mut settings.out(), paint, events, &head),
+            Form::Human => lines::record(&mut settings.out(), (now(), sim), events, &head),
             Form::Json => end::record(&mut io::stderr(), Paint { color: false }, events, &head),
             Form::Quiet => Ok(()),
         };
