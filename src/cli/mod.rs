@@ -33,7 +33,7 @@ pub mod timeline;
 
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command, Form, Global};
+use crate::cli::args::{Cli, Command, EXIT_CODES, Form, Global};
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 
@@ -110,6 +110,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     match &command {
         Command::Schema(args) => return schema::run(args),
         Command::Completions(args) => return completions::run(args),
+        Command::ExitCodes => return output::print(&format!("{EXIT_CODES}\n")).map(|()| 0),
         Command::ScreenGuard => return screen_guard::run(),
         _ => {}
     }
@@ -140,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Note(args) => note::run(&args, &settings),
         Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
+        Command::ExitCodes => output::print(&format!("{EXIT_CODES}\n")).map(|()| 0),
         Command::ScreenGuard => screen_guard::run(),
         #[cfg(target_os = "linux")]
         Command::LabSupervisor { .. } | Command::LabInit { .. } => Err(Failure::new(70, "dispatched above")),

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::cli::args::Form;
+use crate::cli::args::{EXIT_CODES, Form};
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Chosen};
 use crate::cli::note::who;
@@ -36,22 +36,6 @@ use crate::report::{end, lines};
 use crate::state::run::RunState;
 use crate::state::summary::{Flags, conclude, quoted};
 
-/// The exit codes of the contract, for the long help.
-const EXIT_CODES: &str = "\
-Exit codes; when several are true the first of 70, 7, 8, 9, 4, 1, 3, 6, 5, 0 wins, and --output json tells all:
-  0    ok           every host is ok and nothing is left open; a dry run done
-  1    failed       at least one host failed or was rolled back; outcomes known
-  2    invalid      usage, file, selection or confirmation; nothing was contacted
-  3    unreachable  no host failed, but some could not be reached
-  4    aborted      declined or stopped; ended in order
-  5    pending      with --dry-run --detailed-exitcode: there are changes to make
-  6    refused      a guard said no
-  7    left open    something is open or could not be undone: somebody must act
-  8    unknown      at least one outcome is unknown
-  9    record lost  the journal cannot be written or trusted
-  70   internal     a bug
-  130  killed       by a third Ctrl-C; 143 by a third SIGTERM";
-
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_long_help = format!("{EXIT_CODES}
@@ -63,10 +47,10 @@ pub struct Args {
     /// The hosts: all, proxy-1, proxy-*, web[1-6], @group, tag:az-a, failed:RUN, pick:2, !x, a,b, a&b
     #[arg(long, value_name = "SEL")]
     pub hosts: String,
-    /// Of these, only …
+    /// Of these, only these
     #[arg(short, long, value_name = "SEL")]
     pub limit: Option<String>,
-    /// Of these, not …
+    /// Of these, not these
     #[arg(short = 'x', long, value_name = "SEL")]
     pub exclude: Option<String>,
     /// Only look, and say what would be changed
