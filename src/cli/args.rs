@@ -118,7 +118,7 @@ pub enum Glyphs {
     Auto,
     /// Unicode.
     Unicode,
-    /// ASCII only; what hosts say beyond it is shown as \u{…}
+    /// ASCII only; any other character of a host's text is shown by its number
     Ascii,
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
-use crate::cli::output::{counted, json, note_sim, print, present, table};
+use crate::cli::output::{counted, json, note_sim, present, print, table};
 use crate::cli::probe;
 use crate::cli::settings::Settings;
 use crate::model::host::Host;

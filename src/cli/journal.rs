@@ -1,6 +1,5 @@
 //! `runbook journal verify`: whether the record is as it was written.
 
-
 use crate::cli::failure::Failure;
 use crate::cli::history::print;
 use crate::cli::open;

@@ -10,7 +10,7 @@ use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::history::{Ran, ran};
 use crate::cli::open;
-use crate::cli::output::{json, print, present, table};
+use crate::cli::output::{json, present, print, table};
 use crate::cli::settings::Settings;
 use crate::load::runbook::load;
 use crate::load::source;
@@ -50,7 +50,10 @@ pub fn run(_args: &Args, settings: &Settings) -> Result<u8, Failure> {
         Form::Quiet => print(&listed.iter().map(|one| format!("{}\n", one.name)).collect::<String>())?,
         Form::Human => {
             let rows: Vec<Vec<String>> = listed.into_iter().map(row).collect();
-            present(settings, &table(&["NAME", "RISK", "STEPS", "LAST RUN", "RESULT", "TITLE"], &rows, settings.stdout_terminal))?;
+            present(
+                settings,
+                &table(&["NAME", "RISK", "STEPS", "LAST RUN", "RESULT", "TITLE"], &rows, settings.stdout_terminal),
+            )?;
         }
     }
     Ok(0)

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::fold::{Down, causes};
 use crate::cli::hosts::Hosted;
-use crate::cli::output::{counted, json, note_sim, print, present, table};
+use crate::cli::output::{counted, json, note_sim, present, print, table};
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::world::{Connected, Session, World};

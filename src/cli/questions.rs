@@ -103,7 +103,8 @@ impl Asker<'_> {
     /// What has no value on one of the hosts, as `--set` takes it.
     fn values(&self, runbook: &Runbook, hosts: &str) -> Result<Option<Vec<String>>, Failure> {
         let hosts = fleet::chosen_quietly(self.settings, Choice { hosts, limit: None, exclude: None })?.hosts();
-        let open = |decl: &&VarDecl| decl.default.is_none() && hosts.iter().any(|host| !host.vars.contains_key(decl.name.as_str()));
+        let open =
+            |decl: &&VarDecl| decl.default.is_none() && hosts.iter().any(|host| !host.vars.contains_key(decl.name.as_str()));
         let mut set = Vec::new();
         for decl in runbook.vars.iter().filter(open) {
             let Some(value) = self.value(decl)? else { return Ok(None) };

@@ -7,7 +7,7 @@ mod unit;
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::open;
-use crate::cli::output::{json, print, present};
+use crate::cli::output::{json, present, print};
 use crate::cli::settings::Settings;
 use crate::journal::store::Journal;
 use crate::load::source;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
-use crate::cli::output::{json, print, present};
+use crate::cli::output::{json, present, print};
 use crate::cli::settings::Settings;
 use crate::model::fields::nearest;
 use crate::model::outcome::Risk;

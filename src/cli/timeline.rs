@@ -94,7 +94,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let told = matches!(form, Shape::Told(_));
     let out = text(&journal, run, host.as_ref(), form)?;
     // what is handed in or read by a program stays as it is
-    if told { print(settings.out(), &out) } else { print(io::stdout().lock(), &out) }
+    if told {
+        print(settings.out(), &out)
+    } else {
+        print(io::stdout().lock(), &out)
+    }
     Ok(0)
 }
 

@@ -21,6 +21,7 @@ mod language;
 mod load;
 mod main_job;
 mod pm2_cases;
+mod questions;
 mod report;
 mod rollout;
 mod screen;

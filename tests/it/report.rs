@@ -28,6 +28,7 @@ use runbook::state::timeline::timeline;
 use serde_json::json;
 
 mod fleet;
+mod plain;
 mod simulated;
 
 const PLAIN: Options = Options {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::unusable;
-use crate::cli::output::{counted, json, print, present};
+use crate::cli::output::{counted, json, present, print};
 use crate::cli::settings::Settings;
 use crate::load::runbook as loader;
 use crate::model::outcome::Risk;
