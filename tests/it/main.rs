@@ -7,6 +7,7 @@ mod bad_input;
 mod cases;
 mod checks;
 mod control;
+mod documents;
 mod engine;
 mod exec;
 mod exit_codes;
