@@ -40,8 +40,13 @@ fn folder() -> TempDir {
 
 fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
-    command.args(["-i", "sim:3?speed=max&seed=7", "--runbooks", "runbooks"]).args(args).current_dir(dir).env_clear();
-    command.env("USER", "kai").env("TERM", "xterm").env("LANG", "C.UTF-8").env("RUNBOOK_STATE_DIR", dir.join("state"));
+    command.args(["--runbooks", "runbooks"]).args(args).current_dir(dir).env_clear();
+    command
+        .env("RUNBOOK_INVENTORY", "sim:3?speed=max&seed=7")
+        .env("USER", "kai")
+        .env("TERM", "xterm")
+        .env("LANG", "C.UTF-8")
+        .env("RUNBOOK_STATE_DIR", dir.join("state"));
     command
 }
 
@@ -86,6 +91,24 @@ fn a_run_is_chosen_by_questions_and_goes_on_as_any_other() {
         assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text:?}");
     }
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// What `runbook run` shows on a terminal of a run that takes a second or two.
+fn shown(dir: &Path, more: &[&str]) -> String {
+    let mut terminal = Terminal::open();
+    let mut command = command(dir, &["run", "work", "--hosts", "all", "--set", "who=bob", "--confirm", "work 3", "--batch", "1"]);
+    command.args(["-i", "sim:3?speed=0.1&seed=7", "--color", "never"]).args(more);
+    let mut child = command.stdin(terminal.end()).stdout(terminal.end()).stderr(terminal.end()).spawn().expect("it starts");
+    let text = terminal.read_until("record ");
+    child.wait().expect("it ends");
+    text
+}
+
+#[test]
+fn a_run_that_is_read_aloud_has_no_lines_that_change() {
+    let dir = folder();
+    let told = shown(dir.path(), &["--accessible"]);
+    assert!(told.is_ascii() && !told.contains('\u{1b}') && told.contains("3 ok"), "{told}");
 }
 
 #[test]
