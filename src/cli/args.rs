@@ -11,7 +11,7 @@ use crate::cli::{
 /// Looks at a fleet over SSH, says what is wrong and what it would change, changes it batch by batch, proves it, and
 /// leaves an incident timeline.
 #[derive(Debug, Parser)]
-#[command(name = "runbook", version, propagate_version = true, subcommand_required = false)]
+#[command(name = "runbook", version, propagate_version = true, subcommand_required = false, after_help = BEGIN)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -20,6 +20,34 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+/// The exit codes of the contract, as help tells them.
+pub const EXIT_CODES: &str = "\
+Exit codes; when several are true the first of 70, 7, 8, 9, 4, 1, 3, 6, 5, 0 wins, and --output json tells all:
+  0    ok           every host is ok and nothing is left open; a dry run done
+  1    failed       at least one host failed or was rolled back; outcomes known
+  2    invalid      usage, file, selection or confirmation; nothing was contacted
+  3    unreachable  no host failed, but some could not be reached
+  4    aborted      declined or stopped; ended in order
+  5    pending      with --dry-run --detailed-exitcode: there are changes to make
+  6    refused      a guard said no
+  7    left open    something is open or could not be undone: somebody must act
+  8    unknown      at least one outcome is unknown
+  9    record lost  the journal cannot be written or trusted
+  70   internal     a bug
+  130  killed       by a third Ctrl-C; 143 by a third SIGTERM";
+
+/// How to begin, at the end of the help.
+const BEGIN: &str = "\
+Without a command it opens a full-screen session on this terminal: ? there is help, q or Ctrl-C leaves, and nothing is changed \
+on a host before a panel that names the hosts was answered. --accessible asks on the line instead. Without a terminal a \
+command is needed.
+
+  runbook                                   the session: look around, preview, run
+  runbook -i 'sim:6?incident=restart-loop'  the same over six simulated hosts, nothing real
+  runbook run NAME --hosts SEL --dry-run    what a run would change, without changing it
+  runbook help COMMAND                      more about a command
+  runbook help exit-codes                   what the exit codes mean";
 
 /// The inventory where none is named.
 pub const INVENTORY: &str = "inventory.toml";
@@ -48,7 +76,7 @@ pub struct Global {
     /// When colours are used
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
-    /// The marks and rules of the screen
+    /// The signs that are written: marks, arrows, rules
     #[arg(long, global = true, value_name = "SET", default_value = "auto")]
     pub glyphs: Glyphs,
     /// No screen: numbered questions, one after the other, words instead of marks; also ACCESSIBLE=1
@@ -83,14 +111,14 @@ pub enum Progress {
     None,
 }
 
-/// The marks and rules of the screen.
+/// The signs that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Glyphs {
     /// As the locale and the terminal allow.
     Auto,
     /// Unicode.
     Unicode,
-    /// ASCII only.
+    /// ASCII only; any other character of a host's text is shown by its number
     Ascii,
 }
 
@@ -140,6 +168,9 @@ pub enum Command {
     Journal(journal::Args),
     /// The practice fleet: real sshd, real PM2, on this machine
     Lab(lab::Args),
+    /// What the exit codes mean
+    #[command(hide = true, override_help = EXIT_CODES)]
+    ExitCodes,
     /// What gives the terminal back when the screen's process is killed
     #[command(hide = true)]
     ScreenGuard,

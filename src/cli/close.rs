@@ -7,7 +7,7 @@ use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::open;
-use crate::cli::output::print;
+use crate::cli::output::present;
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::close::{LeftOpen, close_all};
@@ -42,14 +42,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         say(settings, &format!("nothing is open in run {run} any more\n"))?;
         return Ok(0);
     }
-    open::tell(&state, &run, settings, &mut io::stderr());
+    open::tell(&state, &run, settings, &mut settings.err());
     Ok(7)
 }
 
 /// Standard output is for events alone where a program reads it.
 fn say(settings: &Settings, line: &str) -> Result<(), Failure> {
     match settings.output {
-        Form::Human => print(line),
+        Form::Human => present(settings, line),
         Form::Json => {
             // a closed standard error is no failure of the close
             let _ = io::stderr().write_all(line.as_bytes());

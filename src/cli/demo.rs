@@ -13,6 +13,7 @@ use crate::model::id::HostName;
 use crate::model::outcome::Outcome;
 use crate::model::sim::PREFIX;
 use crate::model::visible::visible;
+use crate::report::signs::Signs;
 use crate::state::run::{HostState, RunState, UnitState};
 
 /// The fault that is put in and the runbook that takes it out have the same name.
@@ -75,7 +76,7 @@ fn play(args: &Args, settings: &Settings, lab: &Lab<'_>) -> Result<u8, Failure> 
     let ran = run::execute(&job(false, args.hosts), &settings)?;
     if let Some(state) = &ran.state {
         say("5/6 what was measured");
-        measured(state, "");
+        measured(state, ("", settings.signs));
     }
     say(&format!("6/6 the timeline: runbook timeline {}", ran.run));
     timeline::run(&timeline::Args { run: ran.run.to_string(), host: None, export: None }, &settings)?;
@@ -99,7 +100,7 @@ fn simulated(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let ran = run::execute(&job(false, hosts), &settings)?;
     if let Some(state) = &ran.state {
         say("SIM 4/4 what was simulated");
-        measured(state, "SIM ");
+        measured(state, ("SIM ", settings.signs));
     }
     say(&format!("SIM done; the timeline: runbook timeline {}", ran.run));
     Ok(ran.code)
@@ -165,15 +166,15 @@ fn done(what: &str, command: &mut Command) -> Result<(), Failure> {
 }
 
 /// Per host: the loop before, what was changed, the proof after. Read from the run's own record.
-fn measured(state: &RunState, mark: &str) {
+fn measured(state: &RunState, (mark, signs): (&str, Signs)) {
     for host in &state.order {
         let Some(of) = state.hosts.get(host) else { continue };
         println!("{mark}{host}");
-        let line = |what, of, step, tell: Tell| line(mark, what, of, step, tell);
+        let line = |what, of, step, tell: Tell| line((mark, signs), what, of, step, tell);
         line("before", of, "loop", |unit| unit.first_note.as_ref().map(|note| note.summary.clone()));
         for (step, unit) in &of.units {
             if unit.outcome == Some(Outcome::Changed) {
-                println!("{mark}  changed  {step}: {}", visible(&unit.effects.join("; ")));
+                println!("{mark}  changed  {step}: {}", signs.of(&visible(&unit.effects.join("; "))));
             }
         }
         for step in ["one-process", "held", "answers", "still-fine"] {
@@ -192,10 +193,10 @@ fn measured(state: &RunState, mark: &str) {
 /// What a unit tells, where it tells it.
 type Tell = fn(&UnitState) -> Option<String>;
 
-fn line(mark: &str, what: &str, of: &HostState, step: &str, tell: Tell) {
+fn line((mark, signs): (&str, Signs), what: &str, of: &HostState, step: &str, tell: Tell) {
     let unit = of.units.iter().find(|(id, _)| id.as_str() == step).map(|(_, unit)| unit);
     if let Some(text) = unit.and_then(tell) {
-        println!("{mark}  {what:8} {step}: {}", visible(&text));
+        println!("{mark}  {what:8} {step}: {}", signs.of(&visible(&text)));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
 use crate::cli::fold::{Answer, Down, render, tally};
 use crate::cli::operator::ask;
-use crate::cli::output::{json, print};
+use crate::cli::output::{json, present};
 use crate::cli::settings::Settings;
 use crate::engine::world::{Session, World};
 use crate::model::finding::Finding;
@@ -144,7 +144,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
     let world = fleet::world(settings, std::collections::BTreeMap::new())?;
-    let ended = runtime.block_on(everywhere(&world, hosts, &text, args));
+    let ended = runtime.block_on(everywhere(&world, hosts, &text, (args, settings)));
     // what was given up must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));
     match ended? {
@@ -179,7 +179,12 @@ fn confirmed(args: &Args, settings: &Settings, hosts: &[Host]) -> Result<bool, F
     }
 }
 
-async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args) -> Result<Ended, Failure> {
+async fn everywhere(
+    world: &AnyFleet,
+    hosts: Vec<Host>,
+    text: &str,
+    (args, settings): (&Args, &Settings),
+) -> Result<Ended, Failure> {
     let op = Op::Shell(Shell::authored("exec".to_owned(), text.to_owned(), true).timeout(args.timeout));
     let cancel = CancellationToken::new();
     let one = async |(index, host): (usize, Host)| (index, host.name.clone(), on(world, &host, &op, &cancel).await);
@@ -191,11 +196,11 @@ async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, text: &str, args: &Args)
             done = &mut work => break done,
             code = stop.asked() => {
                 if cancel.is_cancelled() {
-                    say("left at once; commands may still be running on the hosts");
+                    say(settings, "left at once; commands may still be running on the hosts");
                     return Ok(Ended::Left(code));
                 }
                 cancel.cancel();
-                say("cancelling: the command is being ended on the hosts; once more to leave at once");
+                say(settings, "cancelling: the command is being ended on the hosts; once more to leave at once");
             }
         }
     };
@@ -240,12 +245,12 @@ fn conclude(answers: &Answers, cancelled: bool, settings: &Settings) -> Result<u
         Form::Json => answers.iter().try_for_each(|(host, answer)| json(&Answered::new(host, answer, sim)))?,
         Form::Quiet => {
             let wrong: Answers = answers.iter().filter(|(_, answer)| answer.state() != RunState::Ok).cloned().collect();
-            print(&titled(&render(&wrong), sim))?;
+            present(settings, &titled(&render(&wrong), sim))?;
         }
-        Form::Human => print(&titled(&render(answers), sim))?,
+        Form::Human => present(settings, &titled(&render(answers), sim))?,
     }
     if state != RunState::Ok || (answers.len() > 1 && settings.output != Form::Quiet) {
-        say(&format!("{}{}", words::sim(sim), tally(answers)));
+        say(settings, &format!("{}{}", words::sim(sim), tally(answers)));
     }
     Ok(state.code())
 }
@@ -256,9 +261,9 @@ fn titled(text: &str, sim: bool) -> String {
     text.lines().map(|line| format!("{}{line}\n", title(line))).collect()
 }
 
-fn say(line: &str) {
+fn say(settings: &Settings, line: &str) {
     // nobody is left to tell when standard error is closed
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(settings.err(), "{line}");
 }
 
 /// The signals that ask to stop.

@@ -6,6 +6,8 @@ use std::io::Write;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::report::signs::Signs;
+
 /// A command that could not do its job. What happened on hosts is no failure but data. With `--output json` it is also an
 /// object on standard output: the only line, or the last one after the events of a run that could not be recorded to its
 /// end.
@@ -47,10 +49,10 @@ impl Failure {
         self
     }
 
-    /// Writes it to standard error.
-    pub fn print(&self) {
+    /// Writes it to standard error, in signs that its reader can take.
+    pub fn print(&self, signs: Signs) {
         // nobody is left to tell when standard error is closed
-        let _ = write!(std::io::stderr().lock(), "{self}");
+        let _ = std::io::stderr().lock().write_all(signs.of(&self.to_string()).as_bytes());
     }
 }
 

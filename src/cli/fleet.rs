@@ -40,10 +40,10 @@ matches nothing is an error, and nothing is contacted; a word that is no host is
 /// What narrows a selector down.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Narrow {
-    /// Of these, only …
+    /// Of these, only these
     #[arg(short, long, value_name = "SEL")]
     pub limit: Option<String>,
-    /// Of these, not …
+    /// Of these, not these
     #[arg(short = 'x', long, value_name = "SEL")]
     pub exclude: Option<String>,
 }

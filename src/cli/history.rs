@@ -1,7 +1,7 @@
 //! `runbook history`: the runs that were recorded, newest first, and what is still open.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -79,17 +79,17 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         Form::Quiet => runs.iter().for_each(|ran| out.extend(format!("{}\n", ran.run).bytes())),
         Form::Human if runs.is_empty() => {
             let note = format!("no run is recorded in {}", journal.path().display());
-            print(io::stderr().lock(), format!("{}\n", visible(&note)).as_bytes());
+            print(settings.err(), format!("{}\n", visible(&note)).as_bytes());
         }
         Form::Human => {
             let cells: Vec<[String; 8]> = runs.iter().map(cells).collect();
             if settings.stdout_terminal { aligned(&mut out, paint, &cells) } else { separated(&mut out, &cells) }
         }
     }
-    print(io::stdout().lock(), &out);
+    print(settings.out(), &out);
     let mut left = Vec::new();
     open::warn_open(&journal, settings, &mut left)?;
-    print(io::stderr().lock(), &left);
+    print(settings.err(), &left);
     Ok(0)
 }
 

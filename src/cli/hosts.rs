@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
-use crate::cli::output::{counted, json, note_sim, print, table};
+use crate::cli::output::{counted, json, note_sim, present, print, table};
 use crate::cli::probe;
 use crate::cli::settings::Settings;
 use crate::model::host::Host;
@@ -102,10 +102,10 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         Form::Human => note_sim(sim),
     }
     let rows: Vec<Vec<String>> = hosts.iter().map(row).collect();
-    print(&table(&["HOST", "ADDRESS", "PORT", "USER", "GROUPS", "TAGS"], &rows, settings.stdout_terminal))?;
+    present(settings, &table(&["HOST", "ADDRESS", "PORT", "USER", "GROUPS", "TAGS"], &rows, settings.stdout_terminal))?;
     if settings.stdout_terminal {
         let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
-        print(&format!("{}{}: {}\n", words::sim(sim), counted(hosts.len(), "host"), fold(&names)))?;
+        present(settings, &format!("{}{}: {}\n", words::sim(sim), counted(hosts.len(), "host"), fold(&names)))?;
     }
     Ok(0)
 }

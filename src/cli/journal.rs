@@ -1,7 +1,5 @@
 //! `runbook journal verify`: whether the record is as it was written.
 
-use std::io;
-
 use crate::cli::failure::Failure;
 use crate::cli::history::print;
 use crate::cli::open;
@@ -50,7 +48,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         };
         out.push_str(&line);
     }
-    print(io::stdout().lock(), out.as_bytes());
+    print(settings.out(), out.as_bytes());
     match broken {
         0 => Ok(0),
         n => Err(Failure::new(9, format!("{n} of {} runs are not as they were written", runs.len()))

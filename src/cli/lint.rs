@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
-use crate::cli::output::{counted, json, print};
+use crate::cli::output::{counted, json, present};
 use crate::cli::settings::Settings;
 use crate::load::diagnostic::{Diagnostics, Severity};
 use crate::load::{inventory, runbook, source};
@@ -92,7 +92,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
             if settings.output == Form::Quiet && list.count(Severity::Error) == 0 {
                 continue;
             }
-            print(&if settings.stdout_terminal { list.drawn(settings.color) } else { list.lines() })?;
+            present(settings, &if settings.stdout_terminal { list.drawn(settings.color) } else { list.lines() })?;
         }
     }
     let fine = files.len() - bad - shaky;
@@ -100,7 +100,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     // a summary on the pipe would be one more line to match
     if settings.stdout_terminal && settings.output == Form::Human {
         let files = counted(files.len(), "file");
-        print(&format!("{files}: {fine} ok, {shaky} with warnings, {bad} with errors ({found})\n"))?;
+        present(settings, &format!("{files}: {fine} ok, {shaky} with warnings, {bad} with errors ({found})\n"))?;
     }
     Ok(if errors > 0 || (warnings > 0 && args.deny == Some(Deny::Warnings)) { 2 } else { 0 })
 }

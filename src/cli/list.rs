@@ -10,7 +10,7 @@ use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::history::{Ran, ran};
 use crate::cli::open;
-use crate::cli::output::{json, print, table};
+use crate::cli::output::{json, present, print, table};
 use crate::cli::settings::Settings;
 use crate::load::runbook::load;
 use crate::load::source;
@@ -44,18 +44,26 @@ pub struct Listed {
 
 /// Does it.
 pub fn run(_args: &Args, settings: &Settings) -> Result<u8, Failure> {
-    let files = source::list(&settings.runbooks).map_err(|message| Failure::invalid(message).hint("--runbooks DIR"))?;
-    let mut last = if settings.output == Form::Quiet { BTreeMap::new() } else { last_runs(settings) };
-    let listed: Vec<Listed> = files.iter().map(|file| listed(file, &mut last)).collect();
+    let listed = all(settings)?;
     match settings.output {
         Form::Json => listed.iter().try_for_each(json)?,
         Form::Quiet => print(&listed.iter().map(|one| format!("{}\n", one.name)).collect::<String>())?,
         Form::Human => {
             let rows: Vec<Vec<String>> = listed.into_iter().map(row).collect();
-            print(&table(&["NAME", "RISK", "STEPS", "LAST RUN", "RESULT", "TITLE"], &rows, settings.stdout_terminal))?;
+            present(
+                settings,
+                &table(&["NAME", "RISK", "STEPS", "LAST RUN", "RESULT", "TITLE"], &rows, settings.stdout_terminal),
+            )?;
         }
     }
     Ok(0)
+}
+
+/// The runbooks there are; where only names are asked for, without their runs.
+pub(super) fn all(settings: &Settings) -> Result<Vec<Listed>, Failure> {
+    let files = source::list(&settings.runbooks).map_err(|message| Failure::invalid(message).hint("--runbooks DIR"))?;
+    let mut last = if settings.output == Form::Quiet { BTreeMap::new() } else { last_runs(settings) };
+    Ok(files.iter().map(|file| listed(file, &mut last)).collect())
 }
 
 /// The newest run of each runbook; none where there is no record, or none that can be read: what there is does not depend

@@ -20,6 +20,7 @@ pub mod open;
 pub mod operator;
 pub mod output;
 pub mod probe;
+pub mod questions;
 pub mod run;
 pub mod runs;
 pub mod schema;
@@ -32,7 +33,7 @@ pub mod timeline;
 
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command, Form, Global};
+use crate::cli::args::{Cli, Command, EXIT_CODES, Form, Global};
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 
@@ -53,10 +54,11 @@ pub fn main() -> u8 {
         }
     };
     let form = cli.global.output;
+    let signs = settings::signs(&cli.global);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            failure.print();
+            failure.print(signs);
             if form == Form::Json {
                 told_in_json(&failure);
             }
@@ -108,6 +110,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
     match &command {
         Command::Schema(args) => return schema::run(args),
         Command::Completions(args) => return completions::run(args),
+        Command::ExitCodes => return output::print(&format!("{EXIT_CODES}\n")).map(|()| 0),
         Command::ScreenGuard => return screen_guard::run(),
         _ => {}
     }
@@ -138,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Note(args) => note::run(&args, &settings),
         Command::Journal(args) => journal::run(&args, &settings),
         Command::Lab(args) => lab::run(&args, &settings),
+        Command::ExitCodes => output::print(&format!("{EXIT_CODES}\n")).map(|()| 0),
         Command::ScreenGuard => screen_guard::run(),
         #[cfg(target_os = "linux")]
         Command::LabSupervisor { .. } | Command::LabInit { .. } => Err(Failure::new(70, "dispatched above")),
@@ -148,7 +152,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
 fn without_command(global: &Global) -> Result<u8, Failure> {
     let settings = Settings::new(global)?;
     logging::start(&settings);
-    session::run(&settings, global.glyphs)
+    if settings.signs.words { questions::run(&settings) } else { session::run(&settings) }
 }
 
 #[cfg(test)]

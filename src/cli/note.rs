@@ -1,7 +1,6 @@
 //! `runbook note`: a line for the timeline of a recorded run.
 
 use std::env;
-use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::Form;
@@ -37,7 +36,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         Form::Quiet => {}
         Form::Human => {
             let seq = events.first().map_or(0, |event| event.seq);
-            print(io::stdout().lock(), format!("noted as event {seq} of run {run}\n").as_bytes());
+            print(settings.out(), format!("noted as event {seq} of run {run}\n").as_bytes());
         }
     }
     Ok(0)

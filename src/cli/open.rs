@@ -86,7 +86,7 @@ pub fn remind(settings: &Settings) {
         && let Ok(journal) = journal(settings)
     {
         // a reminder that cannot be had is no reason not to work
-        let _ = warn_open(&journal, settings, &mut io::stderr());
+        let _ = warn_open(&journal, settings, &mut settings.err());
     }
 }
 

@@ -6,12 +6,21 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::failure::Failure;
+use crate::cli::settings::Settings;
 use crate::load::diagnostic::printable;
 use crate::state::words;
 
-/// Writes a result. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
+/// Writes a result as it is. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    write(std::io::stdout().lock(), text)
+}
+
+/// Writes a result for a person, in signs that they can take.
+pub fn present(settings: &Settings, text: &str) -> Result<(), Failure> {
+    write(settings.out(), text)
+}
+
+fn write(mut out: impl Write, text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(70, format!("standard output cannot be written: {error}")))

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::fold::{Down, causes};
 use crate::cli::hosts::Hosted;
-use crate::cli::output::{counted, json, note_sim, print, table};
+use crate::cli::output::{counted, json, note_sim, present, print, table};
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::world::{Connected, Session, World};
@@ -143,14 +143,14 @@ fn tell(probed: &[Probed], settings: &Settings) -> Result<(), Failure> {
         Form::Human => {
             note_sim(sim);
             let rows: Vec<Vec<String>> = probed.iter().map(|(host, found)| row(&host.name, found)).collect();
-            print(&table(&COLUMNS, &rows, settings.stdout_terminal))?;
+            present(settings, &table(&COLUMNS, &rows, settings.stdout_terminal))?;
         }
     }
     let down = probed.iter().filter_map(|(host, found)| Some((&host.name, found.as_ref().err()?)));
     // nobody is left to tell when standard error is closed
-    let _ = std::io::stderr().lock().write_all(causes(down).as_bytes());
+    let _ = settings.err().write_all(causes(down).as_bytes());
     if settings.stdout_terminal && settings.output == Form::Human {
-        print(&format!("{}{}\n", words::sim(sim), summary(probed)))?;
+        present(settings, &format!("{}{}\n", words::sim(sim), summary(probed)))?;
     }
     Ok(())
 }

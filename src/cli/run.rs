@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::cli::args::Form;
+use crate::cli::args::{EXIT_CODES, Form};
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Chosen};
 use crate::cli::note::who;
@@ -36,22 +36,6 @@ use crate::report::{end, lines};
 use crate::state::run::RunState;
 use crate::state::summary::{Flags, conclude, quoted};
 
-/// The exit codes of the contract, for the long help.
-const EXIT_CODES: &str = "\
-Exit codes; when several are true the first of 70, 7, 8, 9, 4, 1, 3, 6, 5, 0 wins, and --output json tells all:
-  0    ok           every host is ok and nothing is left open; a dry run done
-  1    failed       at least one host failed or was rolled back; outcomes known
-  2    invalid      usage, file, selection or confirmation; nothing was contacted
-  3    unreachable  no host failed, but some could not be reached
-  4    aborted      declined or stopped; ended in order
-  5    pending      with --dry-run --detailed-exitcode: there are changes to make
-  6    refused      a guard said no
-  7    left open    something is open or could not be undone: somebody must act
-  8    unknown      at least one outcome is unknown
-  9    record lost  the journal cannot be written or trusted
-  70   internal     a bug
-  130  killed       by a third Ctrl-C; 143 by a third SIGTERM";
-
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_long_help = format!("{EXIT_CODES}
@@ -63,10 +47,10 @@ pub struct Args {
     /// The hosts: all, proxy-1, proxy-*, web[1-6], @group, tag:az-a, failed:RUN, pick:2, !x, a,b, a&b
     #[arg(long, value_name = "SEL")]
     pub hosts: String,
-    /// Of these, only …
+    /// Of these, only these
     #[arg(short, long, value_name = "SEL")]
     pub limit: Option<String>,
-    /// Of these, not …
+    /// Of these, not these
     #[arg(short = 'x', long, value_name = "SEL")]
     pub exclude: Option<String>,
     /// Only look, and say what would be changed
@@ -168,7 +152,7 @@ pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
     let consent = consent(args, settings, &plan)?;
     let approved = approved(args, &plan)?;
     let journal = open::journal(settings)?;
-    open::warn_open(&journal, settings, &mut io::stderr())?;
+    open::warn_open(&journal, settings, &mut settings.err())?;
     let (run, log) = record(&journal, &plan)?;
     let runtime = runtime()?;
     let ran = runtime.block_on(drive(Job { args, settings, plan, consent, approved, journal: &journal, run, log }));
@@ -311,7 +295,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let Job { args, settings, plan, consent, approved, journal, run, log } = job;
     let by = who();
     let (to, control) = mpsc::channel(16);
-    let known = Known::default();
+    let known = Known::new(settings.signs);
     let signals = Signals::listen(to.clone(), known.clone())
         .map_err(|error| Failure::new(70, format!("signals cannot be listened to: {error}")))?;
     let mut reporters: Vec<Box<dyn Reporter>> = vec![settings.reporter()];
@@ -358,7 +342,7 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
         }
         Err(error @ EngineError::Log(_)) => {
             let recorded = journal.events(&run).map(|events| RunState::replay(&events)).unwrap_or_default();
-            open::tell(&recorded, &run, settings, &mut io::stderr());
+            open::tell(&recorded, &run, settings, &mut settings.err());
             let code = conclude(&recorded, &[EndState::RecordLost], &settings.flags).exit_code;
             Err(Failure::new(code, error.to_string())
                 .detail("nothing new was started after that; the hosts are as the journal last says")
@@ -396,8 +380,8 @@ fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
         let paint = Paint { color: settings.color };
         // a closed output is no failure of the run
         let _ = match settings.output {
-            Form::Human if settings.person => end::record(&mut io::stdout(), paint, events, &head),
-            Form::Human => lines::record(&mut io::stdout(), (now(), sim), events, &head),
+            Form::Human if settings.person => end::record(&mut settings.out(), paint, events, &head),
+            Form::Human => lines::record(&mut settings.out(), (now(), sim), events, &head),
             Form::Json => end::record(&mut io::stderr(), Paint { color: false }, events, &head),
             Form::Quiet => Ok(()),
         };

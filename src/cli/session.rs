@@ -15,7 +15,7 @@ use clap::CommandFactory;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use crate::cli::args::{Cli, Glyphs};
+use crate::cli::args::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::note::who;
@@ -46,7 +46,7 @@ const REPLIES: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs it: the exit code of the last run that was begun, 0 where none was.
-pub fn run(settings: &Settings, glyphs: Glyphs) -> Result<u8, Failure> {
+pub fn run(settings: &Settings) -> Result<u8, Failure> {
     if !is_possible() {
         // nobody reads a help that a closed pipe does not take
         let _ = write!(io::stderr(), "{}", Cli::command().render_help());
@@ -54,7 +54,7 @@ pub fn run(settings: &Settings, glyphs: Glyphs) -> Result<u8, Failure> {
     }
     let config = Config::read()?;
     crash::install(&settings.state_dir);
-    let theme = Theme { ascii: ascii(glyphs), palette: palette(settings, &config) };
+    let theme = Theme { ascii: settings.signs.ascii, palette: palette(settings, &config) };
     let runtime = runtime()?;
     let (ended, begun) = runtime.block_on(async {
         let (to, replies) = mpsc::channel(REPLIES);
@@ -78,20 +78,6 @@ fn now() -> Timestamp {
 pub fn is_possible() -> bool {
     let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
     !dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// Whether only ASCII is shown: where the locale's character set is not UTF-8, and on terminals that know little else.
-fn ascii(glyphs: Glyphs) -> bool {
-    let var = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    match glyphs {
-        Glyphs::Unicode => false,
-        Glyphs::Ascii => true,
-        Glyphs::Auto => {
-            let locale = var("LC_ALL").or_else(|| var("LC_CTYPE")).or_else(|| var("LANG")).unwrap_or_default().to_lowercase();
-            let term = var("TERM").unwrap_or_default();
-            !(locale.contains("utf-8") || locale.contains("utf8")) || term == "linux" || term.starts_with("vt")
-        }
-    }
 }
 
 fn palette(settings: &Settings, config: &Config) -> Palette {
@@ -167,7 +153,7 @@ fn tell(settings: &Settings, begun: &Begun) -> Option<u8> {
         match events.iter().rev().find(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
             Some(finished) => {
                 // a closed output is no failure of the run
-                let _ = end::block(&mut io::stdout(), Paint { color: settings.color }, &state, finished);
+                let _ = end::block(&mut settings.out(), Paint { color: settings.color }, &state, finished);
                 last = state.finished.as_ref().map(|finished| finished.exit_code);
             }
             None => {
@@ -175,7 +161,7 @@ fn tell(settings: &Settings, begun: &Begun) -> Option<u8> {
                 for (host, step) in running {
                     let _ = writeln!(io::stderr(), "     running {host} {step}");
                 }
-                open::tell(&state, &run, settings, &mut io::stderr());
+                open::tell(&state, &run, settings, &mut settings.err());
             }
         }
     }

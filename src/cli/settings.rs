@@ -1,10 +1,10 @@
 //! What the flags and the environment come to, decided once.
 
 use std::env;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Stderr, Stdout};
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{self, Form, Global, Progress, When};
+use crate::cli::args::{self, Form, Global, Glyphs, Progress, When};
 use crate::cli::failure::Failure;
 use crate::cli::operator::UntilAnswered;
 use crate::engine::report::Reporter;
@@ -13,6 +13,7 @@ use crate::report::json::Json;
 use crate::report::lines::Lines;
 use crate::report::paint::Paint;
 use crate::report::quiet::Quiet;
+use crate::report::signs::{Plain, Signs};
 use crate::state::run::RunState;
 use crate::state::summary::Flags;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub can_ask: bool,
     /// Whether standard output is a terminal.
     pub stdout_terminal: bool,
+    /// What the one who reads can take.
+    pub signs: Signs,
 }
 
 impl Settings {
@@ -60,10 +63,12 @@ impl Settings {
             When::Auto if env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
             When::Auto => stdout_terminal && !dumb,
         };
+        let signs = signs(global);
         let live = match global.progress {
             _ if global.output != Form::Human => false,
             Progress::Bar => true,
             Progress::Lines | Progress::None => false,
+            Progress::Auto if signs.words => false,
             Progress::Auto => std::io::stderr().is_terminal() && stdout_terminal && !quiet_place,
         };
         Ok(Self {
@@ -85,6 +90,7 @@ impl Settings {
                 .map(|(columns, _)| usize::from(columns)),
             can_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             stdout_terminal,
+            signs,
         })
     }
 }
@@ -97,6 +103,22 @@ impl Settings {
         Self { inventory, state_dir, flags, ..self.clone() }
     }
 
+    /// Standard output, for what a person reads.
+    pub fn out(&self) -> Plain<Stdout> {
+        Plain::new(std::io::stdout(), self.signs)
+    }
+
+    /// Standard error, likewise.
+    pub fn err(&self) -> Plain<Stderr> {
+        Plain::new(std::io::stderr(), self.signs)
+    }
+
+    /// How a run is told to a person.
+    fn options(&self) -> Options {
+        let Self { color, verbose, columns, live, signs, progress, .. } = *self;
+        Options { color, verbose, columns, live, still: signs.words && progress, signs }
+    }
+
     /// Who tells a run to the one who started it: in words with two live lines on a terminal, one line an event elsewhere.
     pub fn reporter(&self) -> Box<dyn Reporter> {
         self.reporter_of(RunState::default())
@@ -104,15 +126,14 @@ impl Settings {
 
     /// The same for a run that another process has begun.
     pub fn reporter_of(&self, begun: RunState) -> Box<dyn Reporter> {
-        let out = std::io::stdout();
+        let out = self.out();
         match self.output {
-            Form::Json => return Box::new(Json::new(out)),
+            Form::Json => return Box::new(Json::new(std::io::stdout())),
             Form::Quiet => return Box::new(Quiet::new(out, Paint { color: self.color }).knowing(begun)),
             Form::Human => {}
         }
         if self.person {
-            let options = Options { color: self.color, verbose: self.verbose, columns: self.columns, live: self.live };
-            Box::new(Human::new(out, options).knowing(begun))
+            Box::new(Human::new(out, self.options()).knowing(begun))
         } else {
             Box::new(Lines::new(out, self.verbose).knowing(begun))
         }
@@ -121,9 +142,38 @@ impl Settings {
     /// Whoever is asked must see what about, also where standard output is for a program: told on standard error until
     /// they have answered.
     pub fn asking(&self) -> Option<Box<dyn Reporter>> {
-        let options = Options { color: false, verbose: self.verbose, columns: self.columns, live: false };
+        let options = Options { color: false, live: false, still: false, ..self.options() };
         (self.output != Form::Human)
-            .then(|| -> Box<dyn Reporter> { Box::new(UntilAnswered::new(Human::new(std::io::stderr(), options))) })
+            .then(|| -> Box<dyn Reporter> { Box::new(UntilAnswered::new(Human::new(self.err(), options))) })
+    }
+}
+
+/// What the one who reads can take.
+pub fn signs(global: &Global) -> Signs {
+    Signs { ascii: is_ascii(global.glyphs, std::io::stdout().is_terminal(), var), words: is_accessible(global) }
+}
+
+/// Whether questions on the line stand in for the screen, and words for marks.
+pub fn is_accessible(global: &Global) -> bool {
+    global.accessible || var("ACCESSIBLE").is_some_and(|value| value != "0")
+}
+
+fn var(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether only ASCII is written: where the locale's character set is not UTF-8, and on terminals that know little else.
+/// Where there is neither a locale nor a terminal nothing says who will read it, and it stays as it is.
+fn is_ascii(glyphs: Glyphs, terminal: bool, var: impl Fn(&str) -> Option<String>) -> bool {
+    match glyphs {
+        Glyphs::Unicode => false,
+        Glyphs::Ascii => true,
+        Glyphs::Auto => {
+            let locale = var("LC_ALL").or_else(|| var("LC_CTYPE")).or_else(|| var("LANG")).map(|locale| locale.to_lowercase());
+            let utf8 = locale.map_or(!terminal, |locale| locale.contains("utf-8") || locale.contains("utf8"));
+            let simple = terminal && var("TERM").is_some_and(|term| term == "linux" || term.starts_with("vt"));
+            !utf8 || simple
+        }
     }
 }
 
@@ -153,4 +203,29 @@ fn default_state_dir() -> Result<PathBuf, Failure> {
         },
     };
     Ok(base.join("runbook"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ascii;
+    use crate::cli::args::Glyphs;
+
+    #[test]
+    fn only_ascii_is_written_where_the_locale_or_the_terminal_knows_no_more() {
+        let auto = |terminal, set: &[(&str, &str)]| {
+            is_ascii(Glyphs::Auto, terminal, |name| set.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned()))
+        };
+        for set in [&[("LANG", "en_GB.UTF-8")][..], &[("LC_ALL", "C.utf8"), ("LANG", "C")], &[("LC_CTYPE", "C.UTF-8")]] {
+            assert!(!auto(true, set) && !auto(false, set), "{set:?}");
+        }
+        for set in [&[("LANG", "C")][..], &[("LC_ALL", "POSIX"), ("LANG", "C.UTF-8")], &[("LC_CTYPE", "de_DE.ISO-8859-1")]] {
+            assert!(auto(true, set) && auto(false, set), "{set:?}");
+        }
+        assert!(auto(true, &[]) && !auto(false, &[]), "nothing says who will read what no terminal shows");
+        for term in ["linux", "vt220"] {
+            let set = [("LANG", "C.UTF-8"), ("TERM", term)];
+            assert!(auto(true, &set) && !auto(false, &set), "{term}");
+        }
+        assert!(!is_ascii(Glyphs::Unicode, true, |_| None) && is_ascii(Glyphs::Ascii, false, |_| None));
+    }
 }

@@ -7,7 +7,7 @@ mod unit;
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::open;
-use crate::cli::output::{json, print};
+use crate::cli::output::{json, present, print};
 use crate::cli::settings::Settings;
 use crate::journal::store::Journal;
 use crate::load::source;
@@ -75,7 +75,7 @@ fn whole(journal: &Journal, run: &RunId, settings: &Settings) -> Result<u8, Fail
         Form::Human => {
             let mut out = Vec::new();
             told(recorded::tell_run(&mut out, Paint { color: settings.color }, &state, &shown, &settings.flags))?;
-            print(&String::from_utf8_lossy(&out))?;
+            present(settings, &String::from_utf8_lossy(&out))?;
         }
     }
     Ok(0)
@@ -98,7 +98,7 @@ fn part(journal: &Journal, run: &RunId, host: &str, step: Option<&str>, settings
             Form::Quiet => print(&format!("{}\n", shown.outcome))?,
             Form::Human => {
                 told(recorded::tell_host(&mut out, paint, &shown, &settings.flags))?;
-                print(&String::from_utf8_lossy(&out))?;
+                present(settings, &String::from_utf8_lossy(&out))?;
             }
         }
         return Ok(0);
@@ -115,7 +115,7 @@ fn part(journal: &Journal, run: &RunId, host: &str, step: Option<&str>, settings
         Form::Quiet => print(&shown.outcome.map_or_else(String::new, |outcome| format!("{outcome}\n")))?,
         Form::Human => {
             told(unit::tell(&mut out, paint, &shown, settings.verbose))?;
-            print(&String::from_utf8_lossy(&out))?;
+            present(settings, &String::from_utf8_lossy(&out))?;
         }
     }
     Ok(0)

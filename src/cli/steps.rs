@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
-use crate::cli::output::{json, print};
+use crate::cli::output::{json, present, print};
 use crate::cli::settings::Settings;
 use crate::model::fields::nearest;
 use crate::model::outcome::Risk;
@@ -92,8 +92,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     match (settings.output, one) {
         (Form::Json, _) => kinds.into_iter().try_for_each(|kind| json(&Explained::of(kind)))?,
         (Form::Quiet, _) => print(&kinds.iter().map(|kind| format!("{}\n", kind.name)).collect::<String>())?,
-        (Form::Human, None) => print(&list(KINDS))?,
-        (Form::Human, Some(kind)) => print(&explain(kind))?,
+        (Form::Human, None) => present(settings, &list(KINDS))?,
+        (Form::Human, Some(kind)) => present(settings, &explain(kind))?,
     }
     Ok(0)
 }

@@ -91,8 +91,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         Some(Export::Md) => Shape::Markdown,
         Some(Export::Json) => Shape::Json { lined },
     };
+    let told = matches!(form, Shape::Told(_));
     let out = text(&journal, run, host.as_ref(), form)?;
-    print(io::stdout().lock(), &out);
+    // what is handed in or read by a program stays as it is
+    if told {
+        print(settings.out(), &out)
+    } else {
+        print(io::stdout().lock(), &out)
+    }
     Ok(0)
 }
 

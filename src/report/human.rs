@@ -15,6 +15,7 @@ use crate::report::limit::{Limit, Told};
 use crate::report::live::Live;
 use crate::report::paint::{Paint, Tone};
 use crate::report::preview::{self, Numbers};
+use crate::report::signs::Signs;
 use crate::state::run::RunState;
 use crate::state::summary;
 use crate::state::words;
@@ -35,6 +36,10 @@ pub struct Options {
     pub columns: Option<usize>,
     /// Whether two live lines are drawn on standard error.
     pub live: bool,
+    /// Whether a line says now and then that it still works.
+    pub still: bool,
+    /// What the reader of the live lines can take.
+    pub signs: Signs,
 }
 
 /// Tells a run to a person.
@@ -56,7 +61,7 @@ pub struct Human<W> {
 impl<W: Write + Send> Human<W> {
     /// Tells it to `out`.
     pub fn new(out: W, options: Options) -> Self {
-        let live = options.live.then(|| Live::new(options.columns.unwrap_or(80)));
+        let live = options.live.then(|| Live::new(options.columns.unwrap_or(80), options.signs));
         let paint = Paint { color: options.color };
         Self {
             out,
@@ -103,7 +108,7 @@ impl<W: Write + Send> Human<W> {
             | EventKind::RunStopping { .. }
                 if self.state.asked.is_none() || self.state.confirmed.is_some() =>
             {
-                self.live = Some(Live::new(self.options.columns.unwrap_or(80)));
+                self.live = Some(Live::new(self.options.columns.unwrap_or(80), self.options.signs));
                 Ok(())
             }
             _ => Ok(()),
@@ -151,6 +156,7 @@ impl<W: Write + Send> Human<W> {
                 self.names = hosts.iter().map(|host| width(host.as_str())).max().unwrap_or(0).clamp(11, 28);
                 Ok(())
             }
+            E::Heartbeat { .. } if self.options.still => self.still(to),
             E::HostConnected { .. } | E::Heartbeat { .. } | E::StepStarted { .. } => Ok(()),
             E::StepSeen { .. } | E::StepIntent { .. } | E::BatchFinished { .. } => Ok(()),
             // who is up is told once all have answered
@@ -236,6 +242,15 @@ impl<W: Write + Send> Human<W> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A sign of life for somebody who hears what is written.
+    fn still(&self, to: &mut Vec<u8>) -> io::Result<()> {
+        let done: Vec<HostOutcome> = self.state.hosts.values().filter_map(|host| host.outcome).collect();
+        let running = self.state.hosts.values().filter(|host| host.running.is_some()).count();
+        let failed = done.iter().filter(|outcome| **outcome != HostOutcome::Ok).count();
+        let fine = done.len() - failed;
+        writeln!(to, "still working: {running} running, {failed} failed, {fine} ok of {}", self.state.hosts.len())
     }
 
     fn decided(&self, to: &mut Vec<u8>) -> io::Result<()> {

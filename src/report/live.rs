@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::{clip, visible, width};
+use crate::report::signs::Signs;
 use crate::state::run::RunState;
 use crate::state::words;
 
@@ -33,17 +34,18 @@ pub struct Live {
     drawn: Option<Instant>,
     shown: [String; 2],
     columns: usize,
+    signs: Signs,
 }
 
 impl Live {
-    /// Two lines on standard error, each at most `columns` wide.
-    pub fn new(columns: usize) -> Self {
+    /// Two lines on standard error, each at most `columns` wide, for a reader who can take these signs.
+    pub fn new(columns: usize, signs: Signs) -> Self {
         // drawing is paced here, so that the final lines between need not wait
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(20));
         let plain = || ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let line = |screen: &MultiProgress| screen.add(ProgressBar::new_spinner().with_style(plain()));
         let (bar, running) = (line(&screen), line(&screen));
-        Self { screen, bar, running, began: Instant::now(), drawn: None, shown: Default::default(), columns }
+        Self { screen, bar, running, began: Instant::now(), drawn: None, shown: Default::default(), columns, signs }
     }
 
     /// Draws, if it is time.
@@ -57,7 +59,7 @@ impl Live {
             return;
         }
         self.drawn = Some(now);
-        let lines = two_lines(state, wall_clock(), self.columns);
+        let lines = two_lines(state, wall_clock(), self.columns).map(|line| fit(&line, self.columns, self.signs));
         if lines == self.shown {
             return;
         }
@@ -103,6 +105,15 @@ pub fn two_lines(state: &RunState, now: Timestamp, columns: usize) -> [String; 2
     running.truncate(3);
     let line = |text: &str| clip(&visible(text), columns).into_owned();
     [line(&format!("{head} {bar}{words}")), line(&running.join("   "))]
+}
+
+/// A line for a reader who can take these signs; a sign may become wider than it was.
+fn fit(line: &str, columns: usize, signs: Signs) -> String {
+    let line = signs.of(line);
+    if width(&line) <= columns {
+        return line.into_owned();
+    }
+    signs.of(&clip(&line, columns.saturating_sub(2))).into_owned()
 }
 
 fn checking(state: &RunState) -> (String, usize, String) {

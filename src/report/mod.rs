@@ -13,4 +13,5 @@ pub mod markdown;
 pub mod paint;
 pub mod preview;
 pub mod quiet;
+pub mod signs;
 pub mod timeline;

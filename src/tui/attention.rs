@@ -10,6 +10,9 @@ const LONG: Duration = Duration::from_secs(30);
 /// What waits for a person rings again after this.
 const AGAIN: Duration = Duration::from_secs(60);
 
+/// What stops a run by itself, in the words of its events.
+const LIMITS: [&str; 2] = ["gate", "on_failure"];
+
 /// A reason to ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -50,6 +53,8 @@ impl Attention {
                 }
                 format!("run {} ended: {state}", event.run)
             }
+            // as many have failed as may: nobody who decided it is there to know it
+            EventKind::RunStopping { reason, by } if LIMITS.contains(&by.as_str()) => format!("the run stops: {reason}"),
             _ => return None,
         };
         self.rung = Some(event.ts);
@@ -82,6 +87,37 @@ mod tests {
     fn asked() -> EventKind {
         let (question, options) = ("go on?".to_owned(), Vec::new());
         EventKind::DecisionAsked { id: "batch:2".to_owned(), step: None, hosts: Vec::new(), question, options, finding: None }
+    }
+
+    #[test]
+    fn a_run_that_stops_by_itself_rings_and_one_that_was_stopped_does_not() {
+        let stops = |by: &str| at(0, EventKind::RunStopping { reason: "2 failed".to_owned(), by: by.to_owned() });
+        let rung = |by: &str, focused| Attention::default().take(&stops(by), focused).map(|call| call.text);
+        assert_eq!(rung("gate", false), Some("the run stops: 2 failed".to_owned()));
+        assert!(rung("on_failure", false).is_some());
+        assert_eq!((rung("gate", true), rung("Ctrl-C", false)), (None, None));
+    }
+
+    #[test]
+    fn a_long_run_rings_at_its_end() {
+        use std::collections::BTreeMap;
+        let ended = |seconds| {
+            let state = crate::model::outcome::RunState::Ok;
+            let kind = EventKind::RunFinished {
+                state,
+                exit_code: 0,
+                hosts: BTreeMap::new(),
+                changed: 0,
+                open: Vec::new(),
+                failures: Vec::new(),
+                next: Vec::new(),
+                duration_ms: 0,
+            };
+            let mut attention = Attention::default();
+            attention.take(&at(0, EventKind::ConfirmGiven { by: "ana".to_owned(), via: "tty".to_owned() }), false);
+            attention.take(&at(seconds, kind), false).is_some()
+        };
+        assert_eq!((ended(30), ended(31)), (false, true));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use runbook::model::time::Timestamp;
 use runbook::report::human::{Human, Options};
 use runbook::report::lines::Lines;
 use runbook::report::paint::Paint;
+use runbook::report::signs::Signs;
 use runbook::report::{live, markdown, timeline as telling};
 use runbook::state::run::RunState;
 use runbook::state::summary::{self, Flags, conclude};
@@ -27,9 +28,17 @@ use runbook::state::timeline::timeline;
 use serde_json::json;
 
 mod fleet;
+mod plain;
 mod simulated;
 
-const PLAIN: Options = Options { color: false, verbose: 0, columns: Some(80), live: false };
+const PLAIN: Options = Options {
+    color: false,
+    verbose: 0,
+    columns: Some(80),
+    live: false,
+    still: false,
+    signs: Signs { ascii: false, words: false },
+};
 
 fn host(text: &str) -> HostName {
     HostName::parse(text).unwrap()

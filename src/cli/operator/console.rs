@@ -13,16 +13,32 @@ use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
 use crate::model::time::Timestamp;
 use crate::model::visible::visible;
+use crate::report::signs::Signs;
 use crate::state::run::RunState;
 use crate::state::words;
 
 /// What is known of a run so far. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Known(Arc<Mutex<RunState>>);
+pub struct Known {
+    run: Arc<Mutex<RunState>>,
+    signs: Signs,
+}
 
 impl Known {
+    /// Nothing yet; what is told of it goes to somebody who can take these signs.
+    pub fn new(signs: Signs) -> Self {
+        Self { run: Arc::default(), signs }
+    }
+
+    /// Writes on standard error, in one piece: other lines are written beside it.
+    pub(super) fn say(&self, text: &str) -> io::Result<()> {
+        let mut err = io::stderr().lock();
+        err.write_all(self.signs.of(text).as_bytes())?;
+        err.flush()
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, RunState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what is running now, on standard error.
@@ -36,7 +52,7 @@ impl Known {
             text.push_str("     Running nothing\n");
         }
         // a closed output is no failure of the run
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = self.say(&text);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The person at the terminal: answers what is asked, one question at a time, and between questions gives short orders.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -92,7 +92,7 @@ impl Desk {
             return Ok(());
         }
         if self.open.take().is_some_and(|open| !self.answered.contains(open.id())) {
-            writeln!(io::stderr(), "\n             not asked any more")?;
+            self.known.say("\n             not asked any more\n")?;
         }
         let Some(next) = next else { return Ok(()) };
         // what was typed before it is no answer to it
@@ -106,7 +106,7 @@ impl Desk {
             Asked::YesOrNo(asked) => format!("      Decide {} [y/N] ", visible(&asked.question)),
             Asked::Failure(asked) => Choices::of(&self.known.state(), asked).text(),
         };
-        say(&text)?;
+        self.known.say(&text)?;
         self.open = Some(next);
         // it may be over already
         if news { self.next() } else { Ok(()) }
@@ -144,8 +144,8 @@ impl Desk {
                         self.answer(&asked.id, option);
                         Ok(())
                     }
-                    None if line == "l" => say(&format!("{}{}", choices.log(), choices.ask())),
-                    None => say(&choices.ask()),
+                    None if line == "l" => self.known.say(&format!("{}{}", choices.log(), choices.ask())),
+                    None => self.known.say(&choices.ask()),
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Desk {
             "P" => self.send(Control::Resume { by: self.by.clone() }),
             "t" => self.known.tell_running(),
             "" => {}
-            _ => return say("             p pauses, P goes on, t tells what is running, Ctrl-C stops\n"),
+            _ => return self.known.say("             p pauses, P goes on, t tells what is running, Ctrl-C stops\n"),
         }
         Ok(())
     }
@@ -197,11 +197,4 @@ impl Desk {
 fn confirms(state: &RunState) -> bool {
     let answered = state.confirmed.is_some() || state.declined.is_some() || state.finished.is_some();
     state.asked.is_some() && !answered
-}
-
-/// In one piece: other lines are written beside it.
-fn say(text: &str) -> io::Result<()> {
-    let mut err = io::stderr().lock();
-    err.write_all(text.as_bytes())?;
-    err.flush()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::unusable;
-use crate::cli::output::{counted, json, print};
+use crate::cli::output::{counted, json, present, print};
 use crate::cli::settings::Settings;
 use crate::load::runbook as loader;
 use crate::model::outcome::Risk;
@@ -130,7 +130,7 @@ pub(super) fn show(name: &str, settings: &Settings) -> Result<u8, Failure> {
         Form::Quiet => print(&book.steps.iter().map(|step| format!("{}\n", step.id)).collect::<String>())?,
         Form::Human => {
             let run = settings.flags.of_run(&format!("runbook run {} --hosts SEL --dry-run", quoted(&book.name)));
-            print(&text(&book, Paint { color: settings.color }, &run))?;
+            present(settings, &text(&book, Paint { color: settings.color }, &run))?;
         }
     }
     Ok(0)
