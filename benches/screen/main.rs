@@ -1,14 +1,14 @@
 //! 10 to 10,000 hosts: what an event costs the screen, and what drawing it does. `cargo bench --bench screen`.
 //!
 //! What matters is the growth: an event and a frame cost as much with 10,000 hosts as with 10, but for what is on the
-//! screen. The last lines print that ratio for each screen.
+//! screen. The last lines print that ratio for each screen, and the slowest of some keys.
 
 mod record;
 
 use std::fmt;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -40,6 +40,7 @@ fn main() {
     let only_some = std::env::args().skip(1).any(|argument| argument != "--bench");
     if !only_some {
         ratios();
+        keys();
     }
 }
 
@@ -130,6 +131,39 @@ fn ratios() {
     }
 }
 
+/// Keys on a screen; those that look through everything are among them.
+const TYPED: [(&str, What, &str); 14] = [
+    ("run: up and down", What::RunHosts, "jkG\x04\x15g"),
+    ("run: next problem", What::RunHosts, "]][["),
+    ("run: orders", What::RunHosts, "sss"),
+    ("run: find a host", What::RunHosts, "/web-0\x1b"),
+    ("run: fold, unfold", What::Run, "jlh+-"),
+    ("run: what is open", What::Run, "!jj\x1b"),
+    ("run: another screen and back", What::Run, "3426421454"),
+    ("preview: unfold all", What::Preview, "+G-g"),
+    ("preview: search, found nowhere", What::Preview, "/zz\x1b"),
+    ("preview: the same, all unfolded", What::Preview, "+/zz\x1b-"),
+    ("hosts: filter", What::HostsAll, "/web-0&!tag:az-a\x1b"),
+    ("hosts: select and undo", What::Hosts, "aiiuuu"),
+    ("timeline: search, found nowhere", What::Timeline, "/zz\x1b"),
+    ("timeline: less, more, folding", What::Timeline, ">><<hhll"),
+];
+
+/// The slowest key of each row with its frame, for all sizes.
+fn keys() {
+    println!("\n{:36}{:>10}{:>10}{:>10}{:>10}", "the slowest key and its frame, us", FLEETS[0], FLEETS[1], FLEETS[2], FLEETS[3]);
+    for (name, what, keys) in TYPED {
+        print!("{name:36}");
+        for hosts in FLEETS {
+            let mut desk = Desk::new(View { what, size: LARGE, hosts });
+            let mut slowest: Vec<f64> = (0..5).map(|_| desk.slowest(keys)).collect();
+            slowest.sort_by(f64::total_cmp);
+            print!("{:>10.0}", slowest[slowest.len() / 2]);
+        }
+        println!();
+    }
+}
+
 /// A session without a terminal.
 struct Desk {
     model: Model,
@@ -194,6 +228,20 @@ impl Desk {
         }
     }
 
+    /// Types these keys, with a frame after each: what the slowest took, in microseconds.
+    fn slowest(&mut self, keys: &str) -> f64 {
+        let mut slowest: f64 = 0.0;
+        for key in keys.chars() {
+            // a panel takes no key right after it has opened
+            self.model.now = self.model.now.plus(Duration::from_secs(1));
+            let began = Instant::now();
+            black_box(update(&mut self.ui, &self.model, Input::Key(named(key))));
+            self.frame();
+            slowest = slowest.max(began.elapsed().as_secs_f64() * 1e6);
+        }
+        slowest
+    }
+
     /// What the session does for a frame, up to the cells that are compared with those before.
     fn frame(&mut self) {
         self.buf.reset();
@@ -201,6 +249,15 @@ impl Desk {
         let area = self.buf.area;
         draw(&mut self.buf, area, &self.model, &self.ui);
         black_box(now::sentence(&self.model, &self.ui));
+    }
+}
+
+fn named(key: char) -> Key {
+    match key {
+        '\x1b' => Key::Esc,
+        '\x04' => Key::Ctrl('d'),
+        '\x15' => Key::Ctrl('u'),
+        key => Key::Char(key),
     }
 }
 

@@ -2,8 +2,9 @@
 //! costs beside the same run without one, and what it costs when nothing happens.
 //! `cargo bench --bench session -- [--hosts 2000] [--seconds 30]`
 //!
-//! 50 hosts at a time print two kilobytes a second each. The load is the same with and without a screen, so that the ratio
-//! of the two is worth reading on a machine that is not quiet.
+//! 50 hosts at a time take steps of a quarter of a second that print half a kilobyte each: 100 KB and some 2,000 events a
+//! second. The load is the same with and without a screen, so that the ratio of the two is worth reading on a machine that
+//! is not quiet.
 
 mod pty;
 
@@ -18,6 +19,8 @@ use crate::pty::Session;
 const KEYS: [&str; 4] = ["j", "k", "]", "["];
 /// The kernel's clock ticks a second.
 const TICKS: f64 = 100.0;
+/// How many steps end a second at most: 50 hosts at a time, a quarter of a second each.
+const STEPS: f64 = 200.0;
 /// How long the run is let alone before it is measured.
 const WARM: Duration = Duration::from_secs(3);
 
@@ -35,10 +38,11 @@ fn main() {
     let time = Duration::from_secs(value("--seconds", "30").parse().expect("a number of seconds"));
     let dir = tempfile::tempdir().expect("a directory");
     // fewer hosts take more steps, so that the run is long enough to be measured
-    let steps = (time.as_secs_f64() * 2.0 + 15.0) * 50.0 / hosts as f64;
+    let steps = (time.as_secs_f64() * 2.0 + 15.0) * STEPS / hosts as f64;
     runbook(dir.path(), steps.ceil().max(1.0) as usize);
-    headless(dir.path(), hosts, time);
-    on_screen(dir.path(), hosts, time);
+    let without = headless(dir.path(), hosts, time);
+    let with = on_screen(dir.path(), hosts, time);
+    say("with a screen : without", format!("{:.2}", with / without));
 }
 
 fn runbook(dir: &Path, steps: usize) {
@@ -50,19 +54,19 @@ fn runbook(dir: &Path, steps: usize) {
     std::fs::write(dir.join("runbooks/noisy.toml"), text).expect("written");
 }
 
-/// The program; five times as fast as here a command prints for a second.
+/// The program; a command prints for five seconds, in a fleet where time passes twenty times as fast as here.
 fn program(dir: &Path, hosts: usize) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
     command.current_dir(dir).env("HOME", dir).env("LANG", "C.UTF-8").env("RUNBOOK_STATE_DIR", dir.join("state"));
     for name in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY", "NO_COLOR", "NO_MOTION", "XDG_CONFIG_HOME", "LC_ALL"] {
         command.env_remove(name);
     }
-    command.args(["-i", &format!("sim:{hosts}?rate=16&speed=5&fail=exit:1%")]);
+    command.args(["-i", &format!("sim:{hosts}?rate=4&speed=20&slow=30%&fail=exit:1%")]);
     command
 }
 
 /// The same run without a screen: the share of a core.
-fn headless(dir: &Path, hosts: usize, time: Duration) {
+fn headless(dir: &Path, hosts: usize, time: Duration) -> f64 {
     let mut command = program(dir, hosts);
     command.args(["run", "noisy", "--hosts", "all", "-f", "50", "--with-output", "-o", "quiet"]);
     command.arg(format!("--confirm=noisy {hosts}"));
@@ -74,6 +78,7 @@ fn headless(dir: &Path, hosts: usize, time: Duration) {
     child.kill().expect("it ends");
     child.wait().expect("it ends");
     say("without a screen: share of a core", percent(share));
+    share
 }
 
 /// How long looking at so many hosts takes at most.
@@ -81,7 +86,8 @@ fn preview(hosts: usize) -> Duration {
     Duration::from_secs_f64(hosts as f64 / 400.0)
 }
 
-fn on_screen(dir: &Path, hosts: usize, time: Duration) {
+/// The run on a screen, then keys, then nothing: the share of a core of the run.
+fn on_screen(dir: &Path, hosts: usize, time: Duration) -> f64 {
     let session = Session::start(program(dir, hosts));
     session.until("noisy");
     idle(&session, "runbook picker");
@@ -112,6 +118,7 @@ fn on_screen(dir: &Path, hosts: usize, time: Duration) {
     session.until("exit code");
     thread::sleep(Duration::from_secs(2));
     idle(&session, "ended run");
+    alone
 }
 
 fn frames(session: &Session) -> usize {
