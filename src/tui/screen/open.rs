@@ -48,6 +48,11 @@ enum Closes {
     Command(String),
 }
 
+/// Whether anything is open: whether there is a row for it. It is asked many times for a frame.
+pub fn is_any(model: &Model) -> bool {
+    model.live.as_ref().is_some_and(|live| live.fleet.open().len() > 0) || earlier(model).next().is_some()
+}
+
 /// The sentence of the OPEN row: of the live run where something of it is open, else of earlier runs.
 pub fn line(model: &Model, ui: &Ui) -> Option<String> {
     let of_live = model.live.as_ref().and_then(|live| of_run(model, ui, live));

@@ -2,6 +2,7 @@
 
 mod again;
 pub(super) mod closes;
+mod find;
 mod look;
 mod looking;
 mod matrix;
@@ -26,7 +27,6 @@ use crate::tui::action::{Action, Effect, Request};
 use crate::tui::list::Cursor;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::confirm;
-use crate::tui::screen::preview::plan::Plans;
 use crate::tui::screen::preview::rows::{Item, Row};
 use crate::tui::ui::{Panel, Screen, Shown, Ui};
 use crate::tui::view::frame::{Badge, Frame, WIDE};
@@ -178,7 +178,7 @@ pub fn update(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
         Action::Zoom => ui.preview.zoomed = !ui.preview.zoomed,
         Action::Left | Action::Right => fold(ui, watched, action == Action::Right),
         Action::Plus | Action::Minus => fold_all(ui, watched, action == Action::Plus),
-        Action::NextMatch | Action::PrevMatch => find(ui, model, watched, action == Action::NextMatch, false),
+        Action::NextMatch | Action::PrevMatch => find::find(ui, model, watched, action == Action::NextMatch, false),
         Action::Export => {
             let run = watched.run.run.clone();
             let name = format!("plan-{}.txt", run.as_ref().map_or_else(String::new, ToString::to_string));
@@ -313,43 +313,10 @@ pub fn search(ui: &mut Ui, model: &Model, text: &str, done: bool) -> Vec<Effect>
     if let Some(watched) = ui.watched(model)
         && !text.is_empty()
     {
-        find(ui, model, watched, true, true);
+        find::find(ui, model, watched, true, true);
     }
     let _ = done;
     Vec::new()
-}
-
-/// To the next plan in which the text stands that is searched for, and to its first line there.
-fn find(ui: &mut Ui, model: &Model, watched: &Watched, next: bool, here: bool) {
-    let count = ui.preview.rows.len();
-    if ui.preview.find.is_empty() || count == 0 {
-        ui.say(model, "Nothing is searched for: / begins.");
-        return;
-    }
-    let at = ui.preview.cursor.row;
-    let hit = |row: usize| line_with(model, ui, watched, row).map(|line| (row, line));
-    let from = usize::from(!here);
-    let found = (from..=count).find_map(|step| hit(if next { (at + step) % count } else { (at + count * 2 - step) % count }));
-    match found {
-        Some((row, line)) => {
-            to_row(ui, model, watched, row);
-            ui.preview.scroll = line;
-        }
-        None => {
-            let text = format!("`{}` stands in no plan.", ui.preview.find);
-            ui.say(model, text);
-        }
-    }
-}
-
-/// The first line of the plan of a row in which the text stands that is searched for; 0 also where it is in its row.
-fn line_with(model: &Model, ui: &Ui, watched: &Watched, at: usize) -> Option<usize> {
-    let row = *ui.preview.rows.get(at)?;
-    let plans = Plans::new(model, ui, watched);
-    let stands = |text: &str| text.to_lowercase().contains(&ui.preview.find);
-    let lines = look::plan_of(model, ui, watched, row);
-    let line = lines.iter().position(|line| stands(&line.text()));
-    line.or_else(|| stands(&plans.title(row)).then_some(0))
 }
 
 /// Why a key has no meaning now.

@@ -64,7 +64,7 @@ pub fn body(area: Rect, model: &Model, ui: &Ui) -> Option<Rect> {
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return None;
     }
-    let above = if now::open(model, ui).is_some() { 3 } else { 2 };
+    let above = if now::is_open(model, ui) { 3 } else { 2 };
     Some(Rect { y: area.y + above, height: area.height.saturating_sub(above + 2), ..area })
 }
 

@@ -149,6 +149,11 @@ fn of_ended(ended: &Watched) -> String {
     format!("{} (exit {}): {}. {open}", finished.state, finished.exit_code, hosts.join(", "))
 }
 
+/// Whether something has been switched off and is not yet back on.
+pub fn is_open(model: &Model, _ui: &Ui) -> bool {
+    open::is_any(model)
+}
+
 /// What has been switched off and is not yet back on; none where nothing is.
 pub fn open(model: &Model, ui: &Ui) -> Option<String> {
     open::line(model, ui)

@@ -232,6 +232,26 @@ fn a_text_is_found_in_the_plans() {
 }
 
 #[test]
+fn a_text_that_only_one_host_of_a_plan_has_is_found_on_that_host() {
+    let mut events = previewed().events;
+    for event in &mut events {
+        if let EventKind::PreviewStep { host, step, summary, .. } = &mut event.kind
+            && host.as_str() == "web-03"
+            && step.as_str() == "precheck"
+        {
+            *summary = "load 9.9, disk 61%".to_owned();
+        }
+    }
+    let mut desk = told(&events);
+    assert!(desk.keys("+g/load 9.9<Enter>").page().contains("›   web-03"), "{}", desk.page());
+    assert!(
+        desk.keys("-/load 9.9<Enter>").page().contains("`load 9.9` stands in no plan."),
+        "its group is told by its first host"
+    );
+    assert!(desk.keys("+g/WEB-06<Enter>n").page().contains("›   web-06"), "{}", desk.page());
+}
+
+#[test]
 fn enter_says_why_there_is_nothing_to_confirm_yet() {
     let mut desk = looking();
     let page = desk.keys("<Enter>").page();

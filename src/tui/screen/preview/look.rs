@@ -56,10 +56,17 @@ pub(super) fn numbers(ui: &Ui, summary: &PlanSummary, columns: u16, rows: usize)
 
 /// The lines of the plan of a row as the details show them.
 pub(super) fn plan_of(model: &Model, ui: &Ui, watched: &Watched, row: Row) -> Vec<Cells> {
-    let panes = place::of_terminal(model, ui, watched);
-    let columns = usize::from(panes.details.width).max(20);
-    let plans = Plans::new(model, ui, watched);
+    shown(&Plans::new(model, ui, watched), ui, row, columns(model, ui, watched))
+}
+
+/// The same in so many columns.
+pub(super) fn shown(plans: &Plans<'_>, ui: &Ui, row: Row, columns: usize) -> Vec<Cells> {
     if ui.preview.diff { plans.diff(row, columns) } else { plans.whole(row, columns) }
+}
+
+/// The columns of the details.
+pub(super) fn columns(model: &Model, ui: &Ui, watched: &Watched) -> usize {
+    usize::from(place::of_terminal(model, ui, watched).details.width).max(20)
 }
 
 fn details(buf: &mut Buffer, panes: Panes, model: &Model, ui: &Ui, watched: &Watched) {
