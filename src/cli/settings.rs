@@ -87,7 +87,9 @@ impl Settings {
             columns: stdout_terminal
                 .then(crossterm::terminal::size)
                 .and_then(Result::ok)
-                .map(|(columns, _)| usize::from(columns)),
+                .map(|(columns, _)| usize::from(columns))
+                // a terminal that does not know its size says 0
+                .filter(|columns| *columns > 0),
             can_ask: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             stdout_terminal,
             signs,
