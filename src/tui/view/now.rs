@@ -2,6 +2,7 @@
 
 use crate::model::outcome::Risk;
 use crate::model::time::Timestamp;
+use crate::state::class::Class;
 use crate::state::run::RunState;
 use crate::state::words;
 use crate::tui::action::Action;
@@ -84,7 +85,8 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     let (run, now) = (&live.run, model.now);
     let key = |action: Action| ui.keys.key(action);
     let running = live.fleet.counts().working();
-    let finish = match running {
+    // a host between two steps runs nothing that could be waited for
+    let finish = match live.fleet.running().map(|(_, hosts)| hosts).sum() {
         0 => "nothing is running".to_owned(),
         n => format!("{} finish", words::count(n, "running step")),
     };
@@ -134,7 +136,8 @@ fn of_ended(ended: &Watched) -> String {
     if let Some(reason) = &run.declined {
         return format!("Nothing was changed: {reason}.");
     }
-    let hosts: Vec<String> = ended.fleet.counts().listed().map(|(class, n)| format!("{n} {}", class.word())).collect();
+    let word = |class: Class| if class == Class::Waiting { "not started" } else { class.word() };
+    let hosts: Vec<String> = ended.fleet.counts().listed().map(|(class, n)| format!("{n} {}", word(class))).collect();
     let open = match ended.fleet.open().len() {
         0 => "Nothing left open.".to_owned(),
         n => format!("{} LEFT OPEN.", words::count(n, "thing")),
