@@ -154,7 +154,6 @@ fn a_run_whose_terminal_is_lost_ends_in_order() {
     }
     let wall = u64::try_from(from.elapsed().as_millis() / 10).unwrap();
     session.ends();
-    eprintln!("used {} of {wall} ticks", last - before);
     assert!(last - before < wall / 2 + 50, "it used {} ticks in {wall}", last - before);
     let events = folder.events();
     let kinds: Vec<String> =
