@@ -92,8 +92,7 @@ fn look_around(session: &Session) {
 fn folder(sshd: &Sshd, book: &str) -> Folder {
     let evil = sshd.path("hostile");
     std::fs::write(&evil, hostile()).unwrap();
-    let folder = Folder::new(&book.replace("HOSTILE", evil.to_str().unwrap()));
-    folder
+    Folder::new(&book.replace("HOSTILE", evil.to_str().unwrap()))
 }
 
 fn assert_clean(raw: &[u8]) {
