@@ -141,6 +141,10 @@ async fn after(ended: Option<Result<End, Failure>>, live: &LiveRun) -> Result<En
 /// What stays in the scrollback: how each run ended, what is open, what to type next. The exit code of the last one.
 fn tell(settings: &Settings, begun: &Begun) -> Option<u8> {
     let runs: Vec<RunId> = begun.lock().map(|runs| runs.clone()).unwrap_or_default();
+    if runs.is_empty() {
+        // where nothing was begun, no record is begun either
+        return None;
+    }
     let journal = open::journal(settings).ok()?;
     let mut last = None;
     for run in runs {

@@ -28,6 +28,8 @@ mod rollout;
 mod screen;
 #[cfg(target_os = "linux")]
 mod screen_terminal;
+#[cfg(target_os = "linux")]
+mod session;
 mod show;
 mod sim;
 mod ssh;

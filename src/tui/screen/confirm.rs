@@ -15,6 +15,7 @@ use crate::tui::input::Key;
 use crate::tui::model::{Model, Watched};
 use crate::tui::screen::After;
 use crate::tui::screen::confirm::facts::Fact;
+use crate::tui::screen::preview;
 use crate::tui::theme::Tone;
 use crate::tui::ui::{Screen, Ui};
 use crate::tui::update::edit;
@@ -51,6 +52,7 @@ pub fn key(state: &mut State, ui: &mut Ui, model: &Model, key: Key) -> (After, V
         Key::Esc => (After::Close, Vec::new()),
         Key::Enter if state.text.value() == wanted(live) => {
             let order = Control::Confirm { by: model.operator.clone(), via: "tty".to_owned() };
+            preview::confirmed(ui);
             ui.go(Screen::Run);
             (After::Close, vec![Effect::Control(order)])
         }

@@ -357,6 +357,11 @@ pub fn settle(ui: &mut Ui, model: &Model) {
     ui.preview.scroll = ui.preview.scroll.min(lines.saturating_sub(usize::from(room)));
 }
 
+/// The plan was confirmed: the next one that is looked at is that of another run.
+pub fn confirmed(ui: &mut Ui) {
+    ui.preview.waits = None;
+}
+
 /// When a run whose preview was being looked at goes on, so does the screen; later the preview can be looked at again.
 fn go_on(ui: &mut Ui, model: &Model) {
     if ui.shown != Shown::Live {

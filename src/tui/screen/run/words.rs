@@ -35,7 +35,10 @@ pub(super) fn of_host(watched: &Watched, place: usize, now: Timestamp) -> Option
     let text = match class {
         Class::Held => held(watched, place, name, host),
         class if class.is_problem() => problem(watched, place, class),
-        Class::Waiting => waits(run, fleet.batch_of(place)),
+        Class::Waiting => match host.excluded.as_ref().filter(|_| run.finished.is_none()) {
+            Some(by) => format!("left out by {by}"),
+            None => waits(run, fleet.batch_of(place)),
+        },
         Class::Running | Class::Retrying => running(host),
         Class::RollingBack => "rolling back".to_owned(),
         Class::Ok if run.begun.is_empty() && !run.dry_run => "nothing to change".to_owned(),
