@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 
 use crate::cli::operator::console::Known;
@@ -61,8 +62,12 @@ impl<R: Reporter> Reporter for UntilAnswered<R> {
 
 /// Hands an order to the engine.
 pub fn answer(to: &mpsc::Sender<Control>, order: Control) {
+    if let Err(TrySendError::Full(order)) = to.try_send(order) {
+        // a stop is not lost because other orders wait
+        let to = to.clone();
+        tokio::spawn(async move { to.send(order).await.is_ok() });
+    }
     // the engine may have ended meanwhile; then nobody needs the answer
-    let _ = to.try_send(order);
 }
 
 /// Drops what was typed before a question was there to be read: it is no answer to it.

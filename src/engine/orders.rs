@@ -111,12 +111,8 @@ impl Listener {
     async fn take(&self, order: Control) {
         let given = &self.given;
         match order {
-            Control::Confirm { by, via } => {
-                self.say.send_replace(Answer::Given { by, via });
-            }
-            Control::Decline { reason } => {
-                self.say.send_replace(Answer::Declined(reason));
-            }
+            Control::Confirm { by, via } => self.answer(Answer::Given { by, via }),
+            Control::Decline { reason } => self.answer(Answer::Declined(reason)),
             Control::Answer { id, option, by, note } => {
                 let note = note.filter(|note| !note.trim().is_empty());
                 given.questions.answer(&id, Said { option, by, via: "tty".to_owned(), note });
@@ -140,12 +136,12 @@ impl Listener {
             Control::Note { .. } => {}
             Control::Stop { by } => {
                 given.asked.cancel();
-                decline(&self.say, &by);
+                self.answer(Answer::Declined(format!("stopped by {by}")));
                 given.stop_by(by, &self.recorder).await;
             }
             Control::Cancel { by } => {
                 given.asked.cancel();
-                decline(&self.say, &by);
+                self.answer(Answer::Declined(format!("stopped by {by}")));
                 if !given.cancel.is_cancelled() {
                     given.cancel.cancel();
                     let _ = self.recorder.note(EventKind::RunAborting { reason: "as asked again".to_owned(), by }).await;
@@ -153,15 +149,16 @@ impl Listener {
             }
         }
     }
-}
 
-/// Who stops a run that waits to be confirmed does not confirm it.
-fn decline(say: &watch::Sender<Answer>, by: &str) {
-    say.send_if_modified(|answer| {
-        let waiting = *answer == Answer::Waiting;
-        if waiting {
-            *answer = Answer::Declined(format!("stopped by {by}"));
-        }
-        waiting
-    });
+    /// The first answer counts: who stops a run or declines it has not confirmed it, whatever comes after. Stopping it also
+    /// counts after it was confirmed, by itself.
+    fn answer(&self, said: Answer) {
+        self.say.send_if_modified(|answer| {
+            let waiting = *answer == Answer::Waiting;
+            if waiting {
+                *answer = said;
+            }
+            waiting
+        });
+    }
 }

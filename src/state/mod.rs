@@ -1,5 +1,6 @@
 //! Events folded into a state: the live screen, history, summaries and the timeline all use this one fold.
 
+pub mod busy;
 pub mod choices;
 pub mod class;
 pub mod fleet;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::event::{Event, EventKind};
 use crate::model::time::Timestamp;
+use crate::state::run::Waiting;
 
 /// A shorter run is watched to its end.
 const LONG: Duration = Duration::from_secs(30);
@@ -59,6 +60,11 @@ impl Attention {
         };
         self.rung = Some(event.ts);
         (!focused).then_some(Call { text })
+    }
+
+    /// What does not wait any more, answered or not, is not rung for.
+    pub fn keep(&mut self, waiting: &[Waiting]) {
+        self.waiting.retain(|id| waiting.iter().any(|asked| asked.id == *id));
     }
 
     /// Time has passed; a reason to ring again.
@@ -130,7 +136,7 @@ mod tests {
         assert_eq!(attention.tick(seconds(59), false), None);
         assert!(attention.tick(seconds(60), false).is_some());
         assert_eq!(attention.tick(seconds(61), false), None);
-        attention.waiting.clear();
-        assert_eq!(attention.tick(seconds(900), false), None);
+        attention.keep(&[]);
+        assert_eq!(attention.tick(seconds(900), false), None, "nobody waits for an answer any more");
     }
 }

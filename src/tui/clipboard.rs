@@ -1,7 +1,7 @@
 //! Copying, and saying how: whatever way it went, the text is in a file too.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -34,6 +34,16 @@ enum Way {
     None,
 }
 
+/// A text that was copied as far as that goes without the terminal.
+#[derive(Debug)]
+pub struct Copied {
+    text: String,
+    /// None: no program took it.
+    way: Option<Way>,
+    /// Where it is in a file.
+    kept: Result<String, String>,
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,22 +56,30 @@ impl fmt::Display for Way {
 }
 
 impl Terminal {
-    /// Copies `text` as it is, and says in one clean line how: `copied 312 bytes by OSC 52; also in
-    /// ~/.local/state/runbook/clip.txt`. Over SSH the terminal's own clipboard is meant, not that of this machine. It takes
-    /// two seconds for each program that does not answer, three programs at most.
-    pub async fn copy(&self, text: &str, state_dir: &Path) -> String {
-        let way = if text.len() > MAX_COPY {
-            Way::TooLong
-        } else if self.is_remote() && self.by_terminal(text) {
-            Way::Osc52
-        } else {
-            match by_program(text).await {
-                Some(name) => Way::Program(name),
-                None if self.by_terminal(text) => Way::Osc52,
-                None => Way::None,
-            }
+    /// Copies `text` as it is. Over SSH the terminal's own clipboard is meant, not that of this machine. It takes two
+    /// seconds for each program that does not answer, three programs at most; [`Terminal::copied`] ends it.
+    pub fn copying(&self, text: String, state_dir: PathBuf) -> impl Future<Output = Copied> + Send + 'static {
+        let way = match () {
+            () if text.len() > MAX_COPY => Some(Way::TooLong),
+            () if self.is_remote() && self.by_terminal(&text) => Some(Way::Osc52),
+            () => None,
         };
-        sentence(text.len(), way, &keep(state_dir, text.as_bytes()).await)
+        async move {
+            let way = match way {
+                None => by_program(&text).await.map(Way::Program),
+                way => way,
+            };
+            let kept = keep(&state_dir, text.as_bytes()).await;
+            Copied { text, way, kept }
+        }
+    }
+
+    /// Says in one clean line how it was copied: `copied 312 bytes by OSC 52; also in ~/.local/state/runbook/clip.txt`.
+    /// Where no program took it the terminal is asked to.
+    pub fn copied(&self, copied: &Copied) -> String {
+        let Copied { text, way, kept } = copied;
+        let way = way.unwrap_or_else(|| if self.by_terminal(text) { Way::Osc52 } else { Way::None });
+        sentence(text.len(), way, kept)
     }
 
     fn by_terminal(&self, text: &str) -> bool {

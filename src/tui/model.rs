@@ -249,6 +249,8 @@ pub struct Watched {
     pub protected: usize,
     /// Whether it broke off by a fault of this program: no further event comes.
     pub broken_off: bool,
+    /// Whether more happened than could be told: it goes on, and what is shown of it is old.
+    pub behind: bool,
 }
 
 impl Watched {
@@ -260,6 +262,13 @@ impl Watched {
         self.series.apply(event);
         self.logs.apply(event);
         self.looked.apply(event);
+    }
+
+    /// A run that begins, of which nothing was told yet.
+    pub fn begun(run: RunId) -> Self {
+        let mut watched = Self::default();
+        watched.run.run = Some(run);
+        watched
     }
 
     /// A recorded run.
@@ -316,6 +325,8 @@ pub enum Reply {
     NotStarted(Vec<String>),
     /// A run begins; orders to it go to the session.
     Started(RunId),
+    /// More happened than could be told: nothing more is told of the live run but its end.
+    Behind,
     /// The live run ended, with its exit code; the error is this program's own.
     Ended(Result<u8, String>),
     /// A recorded run was read.
@@ -348,13 +359,16 @@ impl Model {
         self.shelf.inventory.as_ref()?.as_ref().ok()
     }
 
-    /// Takes in an event of the live run.
+    /// Takes in an event of the live run; one of any other, told late, is none of it.
     pub fn tell(&mut self, event: &Event) {
         let protected = match &event.kind {
             EventKind::RunPlanned { hosts, .. } => Some(self.protected(hosts)),
             _ => None,
         };
         let live = self.live.get_or_insert_with(Watched::default);
+        if live.run.run.as_ref().is_some_and(|run| *run != event.run) {
+            return;
+        }
         live.apply(event);
         live.protected = protected.unwrap_or(live.protected);
     }

@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
+use crate::model::id::RunId;
 use crate::model::time::Timestamp;
 use crate::tui::action::{Effect, Order, Request};
 use crate::tui::attention::Attention;
+use crate::tui::clipboard::Copied;
+use crate::tui::crash;
 use crate::tui::draw::draw;
 use crate::tui::input::Input;
 use crate::tui::interrupts::{Interrupts, Press};
@@ -31,6 +35,8 @@ const GROUP: usize = 512;
 const CLOCK: Duration = Duration::from_secs(1);
 /// The same where motion is not wanted.
 const STILL: Duration = Duration::from_secs(10);
+/// The most copies that are under way at a time.
+const COPIES: usize = 8;
 
 /// Does what the session asks for. Nothing here waits: answers come as [`Reply`].
 pub trait Desk: Send {
@@ -73,8 +79,59 @@ pub struct End {
     pub left_live: bool,
 }
 
+/// The one run that may be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// There is none.
+    None,
+    /// It was asked for and has not begun.
+    Asked,
+    /// It has begun, and its end has not been told.
+    Begun,
+}
+
+/// The signals that mean what Ctrl-C means.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, hangup: signal(SignalKind::hangup())? })
+    }
+
+    /// The next one, with the exit code of who leaves by it.
+    async fn next(&mut self) -> (&'static str, u8) {
+        tokio::select! {
+            _ = self.interrupt.recv() => ("SIGINT", 130),
+            _ = self.terminate.recv() => ("SIGTERM", 143),
+            _ = self.hangup.recv() => ("SIGHUP", 143),
+        }
+    }
+
+    /// The same while another program has the terminal: a SIGINT is meant for it.
+    async fn ending(&mut self) -> (&'static str, u8) {
+        tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", 143),
+            _ = self.hangup.recv() => ("SIGHUP", 143),
+        }
+    }
+
+    /// A SIGINT that came until now was meant for another program.
+    fn forget_interrupts(&mut self) {
+        while self.interrupt.recv().now_or_never().flatten().is_some() {}
+    }
+}
+
 struct Session<D> {
     parts: Parts<D>,
+    signals: Signals,
+    task: Task,
+    /// Copies under way, each with what it is.
+    copies: JoinSet<(String, Copied)>,
     pace: Pace,
     interrupts: Interrupts,
     attention: Attention,
@@ -86,6 +143,8 @@ struct Session<D> {
     leaving: bool,
     /// A story is being read.
     reading: bool,
+    /// The exit code of who leaves for a reason of their own; none: that of the run.
+    code: Option<u8>,
     /// The pager or the editor was left: a Ctrl-C that was meant for it is none of ours.
     came_back: bool,
     /// The terminal is gone.
@@ -99,6 +158,9 @@ pub async fn run<D: Desk>(mut parts: Parts<D>) -> io::Result<End> {
     let pace = Pace::new(parts.terminal.is_remote());
     let mut session = Session {
         parts,
+        signals: Signals::listen()?,
+        task: Task::None,
+        copies: JoinSet::new(),
         pace,
         interrupts: Interrupts::default(),
         attention: Attention::default(),
@@ -106,6 +168,7 @@ pub async fn run<D: Desk>(mut parts: Parts<D>) -> io::Result<End> {
         suspending: false,
         leaving: false,
         reading: false,
+        code: None,
         came_back: false,
         lost: false,
         end: None,
@@ -122,30 +185,30 @@ pub async fn run<D: Desk>(mut parts: Parts<D>) -> io::Result<End> {
 
 impl<D: Desk> Session<D> {
     async fn serve(&mut self) -> io::Result<End> {
-        let mut interrupted = signal(SignalKind::interrupt())?;
-        let mut terminated = signal(SignalKind::terminate())?;
-        let mut hung_up = signal(SignalKind::hangup())?;
         let mut told = Vec::with_capacity(GROUP);
         loop {
             if let Some(end) = self.end.take() {
                 return Ok(end);
             }
             if std::mem::take(&mut self.came_back) {
-                while interrupted.recv().now_or_never().flatten().is_some() {}
+                self.signals.forget_interrupts();
             }
-            self.frame()?;
+            self.frame();
             let wait = self.next_frame();
             let parts = &mut self.parts;
             tokio::select! {
                 biased;
                 input = parts.input.recv(), if !self.lost => match input {
                     Some(FromTerminal::Input(input)) => self.typed(input).await?,
-                    Some(FromTerminal::Resized) => self.redraw()?,
+                    Some(FromTerminal::Resized) => self.redraw(),
                     Some(FromTerminal::Lost) | None => self.lose(),
                 },
-                Some(()) = interrupted.recv() => self.interrupt("SIGINT", 130),
-                Some(()) = terminated.recv() => self.interrupt("SIGTERM", 143),
-                Some(()) = hung_up.recv() => self.interrupt("SIGHUP", 143),
+                (by, code) = self.signals.next() => {
+                    // who sends it need not be at this screen, and it may be gone
+                    self.interrupts.shown(Instant::now());
+                    self.interrupt(by, code);
+                }
+                Some(copied) = self.copies.join_next() => self.copied(copied.ok()),
                 Some(reply) = parts.replies.recv() => self.answered(reply).await?,
                 n = parts.events.recv_many(&mut told, GROUP) => {
                     if n == 0 {
@@ -161,10 +224,10 @@ impl<D: Desk> Session<D> {
     }
 
     /// Draws, if something happened, it is time, and the terminal has taken the last frame.
-    fn frame(&mut self) -> io::Result<()> {
+    fn frame(&mut self) {
         let now = Instant::now();
         if self.lost || !self.parts.terminal.is_free() || self.pace.wait(now) != Some(Duration::ZERO) {
-            return Ok(());
+            return;
         }
         let Parts { terminal, model, ui, clock, .. } = &mut self.parts;
         model.now = clock();
@@ -176,13 +239,11 @@ impl<D: Desk> Session<D> {
             draw(frame.buffer_mut(), area, model, ui);
         });
         if drawn.is_err() {
-            self.lose();
-            return Ok(());
+            return self.lose();
         }
         terminal.title(&format!("runbook: {}", now::sentence(model, ui)));
         self.interrupts.shown(now);
         self.pace.drawn(now, self.parts.terminal.flush_took());
-        Ok(())
     }
 
     /// How long to sleep if nothing happens: until the next frame, or until the clock is to tick.
@@ -200,7 +261,8 @@ impl<D: Desk> Session<D> {
 
     fn tick(&mut self) {
         let parts = &mut self.parts;
-        if parts.model.is_live() {
+        if let Some(live) = parts.model.live.as_ref().filter(|live| live.is_live()) {
+            self.attention.keep(&live.run.waiting);
             if let Some(call) = self.attention.tick((parts.clock)(), parts.ui.focused) {
                 parts.terminal.bell();
                 parts.terminal.notify(&call.text);
@@ -224,9 +286,12 @@ impl<D: Desk> Session<D> {
         self.follow(effects).await
     }
 
-    fn redraw(&mut self) -> io::Result<()> {
+    /// A terminal that cannot even say its size is gone: the run ends in order, it is not cut off.
+    fn redraw(&mut self) {
         self.pace.at_once();
-        self.parts.terminal.clear()
+        if self.parts.terminal.clear().is_err() {
+            self.lose();
+        }
     }
 
     /// The terminal is gone: the run is asked to stop, and the session ends when it has.
@@ -235,23 +300,37 @@ impl<D: Desk> Session<D> {
             return;
         }
         tracing::warn!("the terminal is gone");
-        self.next = None;
-        if self.parts.model.is_live() {
-            self.parts.desk.order(Control::Stop { by: "the terminal is gone".to_owned() });
-        } else {
+        (self.next, self.suspending) = (None, false);
+        if self.task == Task::None {
             self.end = Some(End { code: 143, left_live: false });
+        } else {
+            self.leaving = true;
+            self.parts.desk.order(Control::Stop { by: "the terminal is gone".to_owned() });
         }
+    }
+
+    /// Leaves: at once where no run is under way, else when it has ended; a second time at once in any case.
+    fn quit(&mut self, code: u8) {
+        let under_way = self.task != Task::None;
+        if !under_way || self.leaving {
+            self.end = Some(End { code, left_live: under_way });
+            return;
+        }
+        self.next = None;
+        (self.leaving, self.code) = (true, Some(code));
+        let Parts { model, ui, desk, .. } = &mut self.parts;
+        desk.order(Control::Stop { by: model.operator.clone() });
+        ui.say(model, "Leaving: the run is stopped first. Once more leaves at once.");
     }
 
     /// Ctrl-C, or a signal that means the same.
     fn interrupt(&mut self, by: &str, code: u8) {
-        let Parts { model, ui, desk, .. } = &mut self.parts;
         self.pace.at_once();
-        if !model.is_live() {
-            self.end = Some(End { code, left_live: false });
-            return;
+        if !self.parts.model.is_live() {
+            return self.quit(code);
         }
-        self.next = None;
+        (self.next, self.suspending) = (None, false);
+        let Parts { model, ui, desk, .. } = &mut self.parts;
         match self.interrupts.press(Instant::now()) {
             Press::Stop => {
                 ui.say(model, "Stopping: nothing new starts. Ctrl-C again ends running steps on their hosts.");
@@ -290,60 +369,86 @@ impl<D: Desk> Session<D> {
                 model.opened = Some(*opened);
             }
             Reply::Compared(both) => model.compared = Some(both),
-            Reply::Started(run) => {
-                crate::tui::crash::of_run(Some(run.as_str()));
-                self.interrupts = Interrupts::default();
-                self.attention = Attention::default();
-                model.live = Some(Watched::default());
-                ui.shown = Shown::Live;
-                (ui.preview, ui.run) = Default::default();
-                // from here on the history has one more
-                self.parts.desk.ask(Request::Reload);
+            Reply::Started(run) => self.begun(run),
+            Reply::NotStarted(_) if self.leaving => {
+                self.end = Some(End { code: self.code.unwrap_or(143), left_live: false });
             }
             Reply::NotStarted(lines) => {
+                self.task = Task::None;
                 ui.go(Screen::Hosts);
                 screen::settle(ui, model);
                 let title = "The run was not begun".to_owned();
                 ui.open(model, Panel::Message(message::State { title, lines, top: 0 }));
+            }
+            Reply::Behind => {
+                if let Some(live) = &mut model.live {
+                    live.behind = true;
+                }
             }
             Reply::Ended(ended) => return self.ended(ended).await,
         }
         Ok(())
     }
 
+    /// A run begins: from here on everything is about it.
+    fn begun(&mut self, run: RunId) {
+        let Session { parts: Parts { model, ui, desk, .. }, interrupts, attention, task, .. } = self;
+        begun(run, model, ui);
+        (*interrupts, *attention, *task) = (Interrupts::default(), Attention::default(), Task::Begun);
+        // from here on the history has one more
+        desk.ask(Request::Reload);
+    }
+
+    fn begin(&mut self, order: Order) {
+        self.task = Task::Asked;
+        self.parts.desk.ask(Request::Start(order));
+    }
+
     /// The live run has ended; nothing of it comes any more.
     async fn ended(&mut self, ended: Result<u8, String>) -> io::Result<()> {
+        self.task = Task::None;
+        // what it told before its end may not have been taken in yet
+        while let Ok(event) = self.parts.events.try_recv() {
+            self.fold(&event);
+        }
+        let code = *ended.as_ref().unwrap_or(&70);
         let Parts { model, ui, desk, .. } = &mut self.parts;
-        let code = match &ended {
-            Ok(code) => *code,
-            Err(_) => 70,
-        };
-        if let Err(why) = ended {
+        if let Some(live) = model.live.as_mut().filter(|live| live.is_live()) {
             // the record says how far it came; the run is not live any more whatever its last event was
-            ui.say(model, format!("The run ended by a fault of this program: {why}"));
-            if let Some(live) = &mut model.live {
-                live.broken_off = true;
+            live.broken_off = true;
+            if let (Ok(_), Some(run)) = (&ended, live.run.run.clone()) {
+                ui.say(model, format!("The run has ended, exit {code}; this is its record."));
+                ui.shown = Shown::Recorded(run.clone());
+                desk.ask(Request::Open(run));
             }
+        }
+        if let Err(why) = ended {
+            ui.say(model, format!("The run ended by a fault of this program: {why}"));
         }
         desk.ask(Request::Reload);
         if self.lost || self.leaving {
-            self.end = Some(End { code, left_live: false });
+            self.end = Some(End { code: self.code.unwrap_or(code), left_live: false });
         } else if let Some(order) = self.next.take() {
-            desk.ask(Request::Start(order));
+            self.begin(order);
         } else if self.suspending {
             return self.suspend().await;
         }
         Ok(())
     }
 
-    async fn told(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+    /// Takes in an event of the live run; rings where somebody should look.
+    fn fold(&mut self, event: &Event) {
         let Parts { model, ui, terminal, .. } = &mut self.parts;
+        model.tell(event);
+        if let Some(call) = self.attention.take(event, ui.focused) {
+            terminal.bell();
+            terminal.notify(&call.text);
+        }
+    }
+
+    async fn told(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
         for event in events.drain(..) {
-            model.tell(&event);
-            if let Some(call) = self.attention.take(&event, ui.focused) {
-                terminal.bell();
-                terminal.notify(&call.text);
-            }
+            self.fold(&event);
             if matches!(event.kind, EventKind::DecisionAsked { .. } | EventKind::ConfirmAsked { .. }) {
                 self.pace.at_once();
             }
@@ -358,15 +463,12 @@ impl<D: Desk> Session<D> {
     async fn follow(&mut self, effects: Vec<Effect>) -> io::Result<()> {
         for effect in effects {
             match effect {
-                Effect::Control(order) => self.parts.desk.order(order),
-                Effect::Ask(Request::Start(order)) => {
-                    self.parts.model.order = Some(order.clone());
-                    // a preview that was declined ends first
-                    match self.parts.model.is_live() {
-                        true => self.next = Some(order),
-                        false => self.parts.desk.ask(Request::Start(order)),
-                    }
+                Effect::Control(order) => {
+                    // who goes on does not want to go to the shell any more
+                    self.suspending &= !matches!(order, Control::Resume { .. });
+                    self.parts.desk.order(order);
                 }
+                Effect::Ask(Request::Start(order)) => self.start(order),
                 Effect::Ask(request) => {
                     if let Request::Probe(hosts) = &request {
                         hosts.iter().for_each(|host| drop(self.parts.model.reach.insert(host.clone(), Reach::Asked)));
@@ -374,8 +476,10 @@ impl<D: Desk> Session<D> {
                     self.parts.desk.ask(request);
                 }
                 Effect::Copy { text, what } => {
-                    let said = self.parts.terminal.copy(&text, &self.parts.state_dir).await;
-                    self.parts.ui.say(&self.parts.model, format!("{what}: {said}"));
+                    if self.copies.len() < COPIES {
+                        let copying = self.parts.terminal.copying(text, self.parts.state_dir.clone());
+                        self.copies.spawn(async move { (what, copying.await) });
+                    }
                 }
                 Effect::Plain(text) => self.away(Away::Plain(text)).await?,
                 Effect::Edit { path, line } => {
@@ -383,24 +487,50 @@ impl<D: Desk> Session<D> {
                     self.parts.desk.ask(Request::Reload);
                 }
                 Effect::Mouse(on) => self.parts.terminal.mouse(on),
-                Effect::Redraw => self.redraw()?,
+                Effect::Redraw => self.redraw(),
                 Effect::Suspend => self.asked_to_suspend().await?,
                 Effect::Interrupt => self.interrupt("Ctrl-C", 130),
+                // it may have ended since it was asked about
+                Effect::StopAndLeave if self.task == Task::None => self.quit(0),
                 Effect::StopAndLeave => {
-                    self.leaving = true;
+                    (self.leaving, self.suspending) = (true, false);
                     let by = self.parts.model.operator.clone();
                     self.parts.desk.order(Control::Stop { by });
                 }
-                Effect::Quit(code) => self.end = Some(End { code, left_live: false }),
+                Effect::Quit(code) => self.quit(code),
             }
         }
         Ok(())
     }
 
+    /// Begins a run, one at a time: orders, answers and events are always about the one.
+    fn start(&mut self, order: Order) {
+        match self.task {
+            // one that was pressed twice is wanted once
+            Task::Asked => self.parts.ui.say(&self.parts.model, "A run is being begun already."),
+            // a preview that was declined ends first
+            Task::Begun => {
+                self.parts.model.order = Some(order.clone());
+                self.next = Some(order);
+            }
+            Task::None => {
+                self.parts.model.order = Some(order.clone());
+                self.begin(order);
+            }
+        }
+    }
+
+    fn copied(&mut self, copied: Option<(String, Copied)>) {
+        let Some((what, copied)) = copied else { return };
+        let said = self.parts.terminal.copied(&copied);
+        self.parts.ui.say(&self.parts.model, format!("{what}: {said}"));
+        self.pace.soon();
+    }
+
     /// Whether nothing runs on any host, so that no deadline passes while the process is stopped.
     fn is_quiet(&self) -> bool {
         let live = self.parts.model.live.as_ref().filter(|live| live.is_live());
-        live.is_none_or(|live| live.is_past_preview() && live.fleet.running().all(|(_, hosts)| hosts == 0))
+        live.is_none_or(|live| live.waits_to_be_confirmed() || live.is_past_preview() && live.run.at_work() == 0)
     }
 
     /// Ctrl-Z: the run is paused first, and what runs ends before the process stops; a second one does not wait for it.
@@ -433,8 +563,10 @@ impl<D: Desk> Session<D> {
     async fn away(&mut self, away: Away) -> io::Result<()> {
         let mut told = Vec::with_capacity(GROUP);
         let mut later = Vec::new();
+        let mut ended_by = None;
         let came_back = {
-            let Parts { terminal, events, replies, model, .. } = &mut self.parts;
+            let Session { parts, interrupts, attention, task, signals, end, .. } = self;
+            let Parts { terminal, events, replies, model, ui, desk, .. } = parts;
             let work = async {
                 match &away {
                     Away::Plain(text) => terminal.plain(text).await,
@@ -444,13 +576,38 @@ impl<D: Desk> Session<D> {
             tokio::pin!(work);
             loop {
                 tokio::select! {
+                    biased;
                     done = &mut work => break done,
-                    n = events.recv_many(&mut told, GROUP), if !events.is_closed() || !events.is_empty() => {
-                        if n > 0 {
-                            told.drain(..).for_each(|event| model.tell(&event));
+                    (by, code) = signals.ending() => {
+                        interrupts.shown(Instant::now());
+                        match (model.is_live(), interrupts.press(Instant::now())) {
+                            (false, _) => ended_by = Some(code),
+                            (true, Press::Stop) => desk.order(Control::Stop { by: by.to_owned() }),
+                            (true, Press::Cancel) => desk.order(Control::Cancel { by: by.to_owned() }),
+                            (true, Press::Leave) => {
+                                *end = Some(End { code, left_live: true });
+                                break Ok(());
+                            }
+                            (true, Press::Same) => {}
                         }
                     }
-                    Some(reply) = replies.recv() => later.push(reply),
+                    Some(reply) = replies.recv() => match reply {
+                        // what it tells from here on is about this one
+                        Reply::Started(run) => {
+                            begun(run, model, ui);
+                            (*interrupts, *attention, *task) = (Interrupts::default(), Attention::default(), Task::Begun);
+                        }
+                        reply => later.push(reply),
+                    },
+                    n = events.recv_many(&mut told, GROUP), if !events.is_closed() || !events.is_empty() => {
+                        if n > 0 {
+                            for event in told.drain(..) {
+                                model.tell(&event);
+                                // they look elsewhere, and are not to be rung for: it is only remembered what waits
+                                let _ = attention.take(&event, true);
+                            }
+                        }
+                    }
                 }
             }
         };
@@ -462,11 +619,23 @@ impl<D: Desk> Session<D> {
         for reply in later {
             Box::pin(self.answered(reply)).await?;
         }
+        if let Some(code) = ended_by {
+            self.quit(code);
+        }
         if let Err(error) = came_back {
             self.parts.ui.say(&self.parts.model, error.to_string());
         }
         Ok(())
     }
+}
+
+/// From here on everything that is shown and typed is about this run: what was open about another one is not any more.
+fn begun(run: RunId, model: &mut Model, ui: &mut Ui) {
+    crash::of_run(Some(run.as_str()));
+    model.live = Some(Watched::begun(run));
+    ui.shown = Shown::Live;
+    (ui.preview, ui.run) = Default::default();
+    ui.panel.take_if(|panel| panel.acts());
 }
 
 enum Away {

@@ -57,6 +57,13 @@ pub enum Panel {
     Message(message::State),
 }
 
+impl Panel {
+    /// Whether a key in it can come to an order to the live run.
+    pub fn acts(&self) -> bool {
+        matches!(self, Panel::Confirm(_) | Panel::Decide(_) | Panel::Acting(_) | Panel::Quit(_))
+    }
+}
+
 /// What a line is typed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -206,7 +213,7 @@ impl Ui {
 
     /// Whether a panel that can act has only just opened: keys that were meant for something else do nothing.
     pub fn is_deaf(&self, model: &Model) -> bool {
-        let acts = matches!(self.panel, Some(Panel::Confirm(_) | Panel::Decide(_) | Panel::Acting(_) | Panel::Quit(_)));
+        let acts = self.panel.as_ref().is_some_and(Panel::acts);
         // a clock that was set back must not make a panel deaf for good
         acts && model.now >= self.panel_since && model.now.since(self.panel_since) < DEAF
     }

@@ -6,7 +6,7 @@ use crate::model::control::Control;
 use crate::tui::action::{Action, Effect, Request};
 use crate::tui::input::{Input, Key};
 use crate::tui::keymap::{Binding, binding};
-use crate::tui::model::Model;
+use crate::tui::model::{Model, Watched};
 use crate::tui::screen::{self, help, hosts, open, quit, runbooks};
 use crate::tui::ui::{Panel, Purpose, Screen, Shown, Times, Typing, Ui};
 use crate::tui::{command, steer};
@@ -160,7 +160,9 @@ pub fn opened(ui: &Ui, model: &Model) -> Vec<Effect> {
 
 /// Closes what is in the way, one thing at a time; never acts on a host. A preview that waits is declined only by leaving it on purpose.
 fn back(ui: &mut Ui, model: &Model) -> Vec<Effect> {
-    if ui.screen == Screen::Preview && model.live.as_ref().is_some_and(|live| live.is_live() && !live.is_past_preview()) {
+    // one that was confirmed, and a record, are left as any screen is
+    let waits = |live: &Watched| live.is_live() && !live.is_past_preview() && live.run.confirmed.is_none();
+    if ui.screen == Screen::Preview && ui.shown == Shown::Live && model.live.as_ref().is_some_and(waits) {
         ui.go(Screen::Hosts);
         ui.back.retain(|screen| *screen != Screen::Preview);
         return vec![Effect::Control(Control::Stop { by: model.operator.clone() })];

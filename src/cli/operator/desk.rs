@@ -11,6 +11,7 @@ use crate::cli::operator::console::Known;
 use crate::cli::operator::decide::Choices;
 use crate::cli::operator::{forget_typed, is_yes, keyboard, prompt};
 use crate::model::control::Control;
+use crate::model::time::Timestamp;
 use crate::model::visible::visible;
 use crate::state::run::{RunState, Waiting};
 
@@ -40,14 +41,25 @@ enum Asked {
 }
 
 impl Asked {
-    /// What tells it from any other of a run.
-    fn id(&self) -> &str {
+    /// What tells it from any other of a run: a step may ask the same again.
+    fn id(&self) -> Id {
         match self {
-            // no step and no gate is called so
-            Asked::Plan(_) => "",
-            Asked::YesOrNo(asked) | Asked::Failure(asked) => &asked.id,
+            Asked::Plan(_) => plan(),
+            Asked::YesOrNo(asked) | Asked::Failure(asked) => id(asked),
         }
     }
+}
+
+/// A question by its id, and since when it is asked.
+type Id = (String, Timestamp);
+
+fn id(asked: &Waiting) -> Id {
+    (asked.id.clone(), asked.since)
+}
+
+/// The question whether the plan is confirmed; no step and no gate is called so.
+fn plan() -> Id {
+    (String::new(), Timestamp::from_millis(0))
 }
 
 /// Who asks the person at the terminal.
@@ -60,7 +72,7 @@ pub(super) struct Desk {
     /// The question that is on the screen.
     open: Option<Asked>,
     /// Those that were answered here.
-    answered: BTreeSet<String>,
+    answered: BTreeSet<Id>,
 }
 
 impl Desk {
@@ -91,7 +103,7 @@ impl Desk {
         if next.as_ref().map(Asked::id) == self.open.as_ref().map(Asked::id) {
             return Ok(());
         }
-        if self.open.take().is_some_and(|open| !self.answered.contains(open.id())) {
+        if self.open.take().is_some_and(|open| !self.answered.contains(&open.id())) {
             self.known.say("\n             not asked any more\n")?;
         }
         let Some(next) = next else { return Ok(()) };
@@ -114,10 +126,10 @@ impl Desk {
 
     fn oldest(&self) -> Option<Asked> {
         let state = self.known.state();
-        if self.plan && confirms(&state) && !self.answered.contains("") {
+        if self.plan && confirms(&state) && !self.answered.contains(&plan()) {
             return Some(Asked::Plan(state.asked.as_ref()?.phrase.clone()));
         }
-        let asked = state.waiting.iter().find(|asked| !self.answered.contains(&asked.id))?.clone();
+        let asked = state.waiting.iter().find(|asked| !self.answered.contains(&id(asked)))?.clone();
         let plain = asked.options.iter().any(|option| option == "yes");
         Some(if plain { Asked::YesOrNo(asked) } else { Asked::Failure(asked) })
     }
@@ -134,14 +146,14 @@ impl Desk {
                 Ok(())
             }
             Some(Asked::YesOrNo(asked)) => {
-                self.answer(&asked.id, if is_yes(None, line) { "yes" } else { "no" });
+                self.answer(&asked, if is_yes(None, line) { "yes" } else { "no" });
                 Ok(())
             }
             Some(Asked::Failure(asked)) => {
                 let choices = Choices::of(&self.known.state(), &asked);
                 match choices.picked(line) {
                     Some(option) => {
-                        self.answer(&asked.id, option);
+                        self.answer(&asked, option);
                         Ok(())
                     }
                     None if line == "l" => self.known.say(&format!("{}{}", choices.log(), choices.ask())),
@@ -156,8 +168,8 @@ impl Desk {
         match self.open.clone() {
             None => {}
             Some(Asked::Plan(_)) => self.confirm(false),
-            Some(Asked::YesOrNo(asked)) => self.answer(&asked.id, "no"),
-            Some(Asked::Failure(asked)) => self.answer(&asked.id, "abort"),
+            Some(Asked::YesOrNo(asked)) => self.answer(&asked, "no"),
+            Some(Asked::Failure(asked)) => self.answer(&asked, "abort"),
         }
         Ok(())
     }
@@ -174,7 +186,7 @@ impl Desk {
     }
 
     fn confirm(&mut self, yes: bool) {
-        self.answered.insert(String::new());
+        self.answered.insert(plan());
         self.send(if yes {
             Control::Confirm { by: self.by.clone(), via: "tty".to_owned() }
         } else {
@@ -182,9 +194,9 @@ impl Desk {
         });
     }
 
-    fn answer(&mut self, id: &str, option: &str) {
-        self.answered.insert(id.to_owned());
-        self.send(Control::Answer { id: id.to_owned(), option: option.to_owned(), by: self.by.clone(), note: None });
+    fn answer(&mut self, asked: &Waiting, option: &str) {
+        self.answered.insert(id(asked));
+        self.send(Control::Answer { id: asked.id.clone(), option: option.to_owned(), by: self.by.clone(), note: None });
     }
 
     /// An answer that is lost is waited for for ever: it waits for its place.
@@ -197,4 +209,51 @@ impl Desk {
 fn confirms(state: &RunState) -> bool {
     let answered = state.confirmed.is_some() || state.declined.is_some() || state.finished.is_some();
     state.asked.is_some() && !answered
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::mpsc::sync_channel;
+
+    use tokio::sync::mpsc;
+
+    use super::{Asked, Desk};
+    use crate::cli::operator::console::Known;
+    use crate::model::event::{Event, EventKind};
+    use crate::model::id::{RunId, StepId};
+    use crate::model::time::Timestamp;
+
+    #[test]
+    fn a_question_that_is_asked_again_later_is_put_again() {
+        let known = Known::default();
+        let mut at = 0;
+        let mut tell = |kind: EventKind| {
+            at += 1;
+            let run = RunId::parse("abcdef").expect("a run id");
+            known.state().apply(&Event { seq: at, ts: Timestamp::from_millis(at.cast_signed()), run, kind });
+        };
+        let step = StepId::parse("sure").expect("a step id");
+        let asked = || EventKind::DecisionAsked {
+            id: "sure".to_owned(),
+            step: Some(step.clone()),
+            hosts: Vec::new(),
+            question: "sure?".to_owned(),
+            options: vec!["yes".to_owned(), "no".to_owned()],
+            finding: None,
+        };
+        let (to, mut orders) = mpsc::channel(8);
+        let (_, from) = sync_channel(1);
+        let (by, answered) = ("kai".to_owned(), BTreeSet::new());
+        let mut desk = Desk { known: known.clone(), by, plan: false, to, from, open: None, answered };
+        for _ in 0..2 {
+            tell(asked());
+            let Some(Asked::YesOrNo(waiting)) = desk.oldest() else { panic!("it is not asked") };
+            desk.answer(&waiting, "yes");
+            assert!(orders.try_recv().is_ok());
+            assert!(desk.oldest().is_none(), "once is enough");
+            let (option, by, via) = ("yes".to_owned(), "kai".to_owned(), "tty".to_owned());
+            tell(EventKind::DecisionMade { id: "sure".to_owned(), option, by, via, note: None });
+        }
+    }
 }

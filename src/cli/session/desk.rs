@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::cli::failure::Failure;
@@ -35,8 +36,8 @@ use crate::tui::session::Desk;
 const PROBES: usize = 64;
 /// How many hosts are worked on at a time.
 const FORKS: usize = 50;
-/// How many orders may wait for the engine.
-const ORDERS: usize = 256;
+/// How many orders may wait for the engine: one answer for each host of a large fleet that failed for the same reason.
+const ORDERS: usize = 16_384;
 
 /// The run of the session, shared with whoever must end it when the screen is gone.
 #[derive(Debug, Clone, Default)]
@@ -52,10 +53,7 @@ impl LiveRun {
     /// Hands it an order; without a run it does nothing.
     pub fn order(&self, control: Control) {
         if let Some(running) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            // a run that has ended, or that has not taken the last orders yet, needs no more of them
-            if running.orders.try_send(control).is_err() {
-                tracing::warn!("an order came to nobody");
-            }
+            hand(&running.orders, control);
         }
     }
 
@@ -66,6 +64,19 @@ impl LiveRun {
 
     fn set(&self, running: Running) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+}
+
+/// Hands an order to the engine; where it has not taken the last ones yet the order waits for its place, it is not lost.
+fn hand(orders: &mpsc::Sender<Control>, control: Control) {
+    match orders.try_send(control) {
+        Ok(()) => {}
+        Err(TrySendError::Full(control)) => {
+            let orders = orders.clone();
+            tokio::spawn(async move { orders.send(control).await.is_ok() });
+        }
+        // a run that has ended needs no more of them
+        Err(TrySendError::Closed(_)) => tracing::warn!("an order came to nobody"),
     }
 }
 
@@ -162,7 +173,10 @@ impl Bench {
             if to.send(Reply::Started(run.clone())).await.is_err() {
                 return;
             }
-            let ended = go(Job { args, settings, plan, run, log, control, events }).await;
+            let screen = ToScreen { events, to: to.clone(), ended: false };
+            // whatever fails inside, its end is told
+            let ended = tokio::spawn(go(Job { args, settings, plan, run, log, control, screen })).await;
+            let ended = ended.unwrap_or_else(|_| Err("it failed inside; see its crash report".to_owned()));
             let _ = to.send(Reply::Ended(ended)).await;
         });
         self.live.set(Running { orders, task });
@@ -228,12 +242,12 @@ struct Job {
     run: RunId,
     log: Writer,
     control: mpsc::Receiver<Control>,
-    events: mpsc::Sender<Event>,
+    screen: ToScreen,
 }
 
 /// Runs it to its end: the exit code, or what of this program failed.
 async fn go(job: Job) -> Result<u8, String> {
-    let Job { args, settings, plan, run, log, control, events } = job;
+    let Job { args, settings, plan, run, log, control, screen } = job;
     let by = note::who();
     let world = fleet::world(&settings, plan.secrets.clone()).map_err(|failure| failure.message)?;
     let setup = Setup {
@@ -252,7 +266,7 @@ async fn go(job: Job) -> Result<u8, String> {
         log,
         control,
         flags: run::again(&args, &settings),
-        reporters: vec![Box::new(ToScreen(events))],
+        reporters: vec![Box::new(screen)],
     };
     match engine::run::run(setup).await {
         Ok(state) => Ok(state.finished.map_or(70, |finished| finished.exit_code)),
@@ -263,7 +277,12 @@ async fn go(job: Job) -> Result<u8, String> {
 
 /// Hands events to the screen. It waits where the screen is behind: the dispatcher has a queue of its own for that. What
 /// was looked at is shown by what it came to; the replies themselves are in the record, and would be most of the queue.
-struct ToScreen(mpsc::Sender<Event>);
+struct ToScreen {
+    events: mpsc::Sender<Event>,
+    to: mpsc::Sender<Reply>,
+    /// Whether the end of the run was told.
+    ended: bool,
+}
 
 impl Reporter for ToScreen {
     fn on(&mut self, event: &Event) -> std::io::Result<()> {
@@ -271,7 +290,17 @@ impl Reporter for ToScreen {
             return Ok(());
         }
         let gone = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the screen is gone");
-        self.0.blocking_send(event.clone()).map_err(gone)
+        self.ended |= matches!(event.kind, EventKind::RunFinished { .. });
+        self.events.blocking_send(event.clone()).map_err(gone)
+    }
+
+    /// Nothing more is told: where the run has not ended the screen was too far behind.
+    fn finish(&mut self) -> std::io::Result<()> {
+        if !self.ended {
+            // a screen that is gone needs no word
+            let _ = self.to.blocking_send(Reply::Behind);
+        }
+        Ok(())
     }
 }
 
@@ -295,5 +324,39 @@ fn compared(settings: &Settings, one: &RunId, other: &RunId) -> Reply {
     match both {
         Ok(both) => Reply::Compared(Box::new(both)),
         Err(failure) => Reply::Said(failure.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::{ToScreen, hand};
+    use crate::engine::report::Reporter;
+    use crate::model::control::Control;
+    use crate::tui::model::Reply;
+
+    #[tokio::test]
+    async fn no_order_is_lost_where_the_engine_has_not_taken_the_last_ones() {
+        let (orders, mut engine) = mpsc::channel(1);
+        for n in 0..3 {
+            hand(&orders, Control::Stop { by: n.to_string() });
+        }
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            let Some(Control::Stop { by }) = engine.recv().await else { panic!("a stop was lost") };
+            taken.push(by);
+        }
+        taken.sort();
+        assert_eq!(taken, ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn a_screen_that_was_not_told_the_end_is_told_that_it_fell_behind() {
+        for (ended, told) in [(false, true), (true, false)] {
+            let ((events, _from), (to, mut replies)) = (mpsc::channel(1), mpsc::channel(1));
+            ToScreen { events, to, ended }.finish().expect("the screen is there");
+            assert_eq!(matches!(replies.try_recv(), Ok(Reply::Behind)), told);
+        }
     }
 }

@@ -247,12 +247,22 @@ fn note_line(state: &State, ui: &Ui) -> Cells {
 }
 
 /// The last two rows.
-pub fn foot(state: &State, _model: &Model, ui: &Ui) -> (String, String) {
+pub fn foot(state: &State, model: &Model, ui: &Ui) -> (String, String) {
     let key = |action: Action| ui.keys.key(action);
     if state.noting {
         return ("What is typed here becomes part of the record.".to_owned(), "Tab back to the choices".to_owned());
     }
-    let said = "No time limit: the run is held until you choose. The bell repeats every 60 s.".to_owned();
+    let asked = model.live.as_ref().map(|live| state.asked(&live.run)).unwrap_or_default();
+    let said = match asked.first() {
+        Some(asked) if asked.step.is_none() => {
+            "Without an answer within an hour no further batch starts. The bell repeats every 60 s."
+        }
+        Some(asked) if asked.options.iter().any(|option| option == "yes") => {
+            "It waits as long as its step may take; then it is refused. The bell repeats every 60 s."
+        }
+        _ => "No time limit: the run is held until you choose. The bell repeats every 60 s.",
+    };
+    let said = said.to_owned();
     let keys = format!(
         "letter picks, Enter does it  {} note  {} log  {} ssh command  {}/{} others  Esc not now",
         key(Action::NextPane),

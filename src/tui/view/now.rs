@@ -52,6 +52,10 @@ pub fn at(model: &Model, ui: &Ui, moment: Timestamp) -> String {
 
 /// The sentence.
 pub fn sentence(model: &Model, ui: &Ui) -> String {
+    if model.live.as_ref().is_some_and(|live| live.is_live() && live.behind) {
+        return "THIS SCREEN FELL BEHIND: what it shows is old, and nobody is asked. The run goes on; Ctrl-C stops it."
+            .to_owned();
+    }
     if let Some(of_preview) = preview::now(model, ui) {
         return of_preview;
     }
@@ -62,6 +66,9 @@ pub fn sentence(model: &Model, ui: &Ui) -> String {
     match (ui.watched(model), &ui.shown) {
         (Some(recorded), Shown::Recorded(run)) if of_run => {
             format!("Nothing is changing. This is the record of run {run}. {}", of_ended(recorded))
+        }
+        (Some(live), Shown::Live) if of_run && live.broken_off => {
+            "This run broke off by a fault of this program: what it had begun may still run on its hosts.".to_owned()
         }
         (Some(live), Shown::Live) if of_run => format!("Nothing is changing. {}", of_ended(live)),
         _ if ui.screen == Screen::Hosts => hosts::now(ui, model),
@@ -105,7 +112,12 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     if let Some(paused) = run.paused.as_ref().filter(|paused| paused.by != GATE) {
         let since = words::clock(now.since(paused.since));
         let go_on = key(Action::GoOn);
-        return format!("PAUSED by {} for {since}: no new step starts, {finish}. {go_on} goes on.", paused.by);
+        // a host between two steps is held as well
+        let finish = match run.at_work() {
+            0 => "nothing is running".to_owned(),
+            n => format!("{} finish", words::count(n, "running step")),
+        };
+        return format!("{waits}PAUSED by {} for {since}: no new step starts, {finish}. {go_on} goes on.", paused.by);
     }
     if let Some((since, for_how_long, hosts)) = run.soaking {
         let left = words::clock(for_how_long.saturating_sub(now.since(since)));

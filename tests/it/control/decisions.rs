@@ -13,6 +13,19 @@ use crate::harness::world::Machine;
 const ASKED: &str = "ask failed:a:work:1 retry/skip/exclude/abort";
 
 #[tokio::test(start_paused = true)]
+async fn the_first_answer_to_a_plan_counts() {
+    let confirm = || Control::Confirm { by: "ana".to_owned(), via: "tty".to_owned() };
+    let decline = || Control::Decline { reason: "host dropped by ana".to_owned() };
+    for (orders, ends) in [(vec![decline(), confirm()], 4), (vec![confirm(), decline()], 0)] {
+        let mut run = asked(vec![("a", Machine::default())], asking());
+        run.orders = orders;
+        let state = run.ends().await;
+        assert_eq!((code(&state), state.confirmed.is_some()), (ends, ends == 0));
+        assert_eq!(run.world.ledger().is_empty(), ends == 4);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_is_one_more_attempt_and_what_was_opened_is_closed_once() {
     let mut run = asked(vec![("a", failing(2))], asking());
     run.orders.extend([answer("failed:a:work:1", "retry"), answer("failed:a:work:2", "retry")]);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use runbook::model::id::RunId;
 use runbook::model::time::Timestamp;
 use runbook::tui::action::Effect;
 use runbook::tui::input::Input;
+use runbook::tui::model::Watched;
 
 use crate::screen::page::Desk;
 use crate::screen::story::{START, previewed};
@@ -46,6 +48,24 @@ fn ctrl_c_quits_at_once_where_nothing_runs_and_asks_the_run_to_stop_where_one_do
     assert_eq!(desk.keys("<Ctrl-C>").effects(), [Effect::Quit(130)]);
     desk.told(&previewed().events);
     assert_eq!(desk.keys("<Ctrl-C>").effects(), [Effect::Interrupt]);
+}
+
+#[test]
+fn what_another_run_tells_late_is_none_of_the_one_that_has_begun() {
+    let mut desk = desk();
+    desk.model.live = Some(Watched::begun(RunId::parse("0d0d0d").expect("a run id")));
+    desk.told(&previewed().events);
+    let live = desk.model.live.as_ref().expect("it has begun");
+    assert_eq!((live.run.order.len(), live.waits_to_be_confirmed()), (0, false));
+}
+
+#[test]
+fn a_screen_that_was_told_too_little_says_so() {
+    let mut desk = desk();
+    desk.told(&previewed().events);
+    desk.model.live.as_mut().expect("it is live").behind = true;
+    let page = desk.page();
+    assert!(page.contains("THIS SCREEN FELL BEHIND") && !page.contains("Nothing has been changed"), "{page}");
 }
 
 #[test]

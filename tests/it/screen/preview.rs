@@ -316,6 +316,18 @@ fn a_question_that_was_taken_back_confirms_nothing() {
 }
 
 #[test]
+fn esc_stops_a_run_that_waits_to_be_confirmed_and_never_one_that_was() {
+    let mut story = previewed();
+    let mut desk = told(&story.events);
+    desk.keys("<Esc>");
+    assert_eq!(desk.effects(), [Effect::Control(Control::Stop { by: "ana".to_owned() })]);
+    story.tell(EventKind::ConfirmGiven { by: "ana".to_owned(), via: "tty".to_owned() });
+    let mut desk = told(&story.events);
+    desk.keys("<Esc>");
+    assert_eq!(desk.effects(), []);
+}
+
+#[test]
 fn an_old_plan_says_so_first_and_in_yellow() {
     let mut desk = desk();
     desk.wait(Duration::from_secs(661));

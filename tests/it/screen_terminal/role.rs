@@ -97,7 +97,10 @@ impl Role {
             }
             'm' => self.terminal.mouse(true),
             'M' => self.terminal.mouse(false),
-            'y' => eprintln!("said {}", self.terminal.copy("text to copy", Path::new("state")).await),
+            'y' => {
+                let copied = self.terminal.copying("text to copy".to_owned(), "state".into()).await;
+                eprintln!("said {}", self.terminal.copied(&copied));
+            }
             'z' => {
                 let stopped = self.terminal.suspend("stopped: `fg` goes on").await.unwrap();
                 eprintln!("stopped for {stopped:?}");
