@@ -84,7 +84,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, frame: &Frame)
     }
     paint(buf, area, above);
     let foot = Rect { y: area.bottom() - 2, height: 2, ..area };
-    paint(buf, foot, [said(model, ui, frame), keys(ui, frame, usize::from(area.width))]);
+    let keys = match &ui.typing {
+        Some(typing) => Cells::of(theme, Tone::Plain, typing_keys(typing.purpose)),
+        None => keys(ui, frame, usize::from(area.width)),
+    };
+    paint(buf, foot, [said(ui, frame), keys]);
 }
 
 fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> Cells {
@@ -112,14 +116,20 @@ fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> 
         .right(Tone::Plain, &clock, columns)
 }
 
-fn said(model: &Model, ui: &Ui, frame: &Frame) -> Cells {
+/// While a text is typed, keys mean letters: only these end it.
+fn typing_keys(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Search => "Enter keep  Esc clear",
+        Purpose::Command => "Enter do it  Tab complete  Esc cancel",
+        Purpose::Note => "Enter write it down  Esc cancel",
+    }
+}
+
+fn said(ui: &Ui, frame: &Frame) -> Cells {
     match (&ui.typing, &ui.said) {
         (Some(typing), _) => typed(ui.theme, typing),
         (None, Some((text, _))) => Cells::of(ui.theme, Tone::Strong, &format!(" {text}")),
-        (None, None) => {
-            let _ = model;
-            Cells::of(ui.theme, Tone::Dim, &format!(" {}", frame.hint))
-        }
+        (None, None) => Cells::of(ui.theme, Tone::Dim, &format!(" {}", frame.hint)),
     }
 }
 

@@ -89,7 +89,8 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     let running = live.fleet.running().map(|(_, hosts)| hosts).sum::<usize>();
     let finish = match running {
         0 => "nothing is running".to_owned(),
-        n => format!("{} finish", words::count(n, "running step")),
+        1 => "1 running step finishes".to_owned(),
+        n => format!("{n} running steps finish"),
     };
     if run.aborting {
         return "Aborting: running steps are ended on their hosts, then what is open is closed. Ctrl-C again leaves at once."
@@ -105,7 +106,8 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     if let Some(paused) = run.paused.as_ref().filter(|paused| paused.by != GATE) {
         let since = words::clock(now.since(paused.since));
         let go_on = key(Action::GoOn);
-        return format!("PAUSED by {} for {since}: no new step starts, {finish}. {go_on} goes on.", paused.by);
+        let by = if wide { format!(" by {}", paused.by) } else { String::new() };
+        return format!("PAUSED for {since}{by}: no new step starts, {finish}. {go_on} goes on.");
     }
     if let Some((since, for_how_long, hosts)) = run.soaking {
         let left = words::clock(for_how_long.saturating_sub(now.since(since)));

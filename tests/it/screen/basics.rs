@@ -35,6 +35,20 @@ fn a_paste_outside_a_text_is_dropped_and_said() {
 }
 
 #[test]
+fn while_a_text_is_typed_the_last_row_says_what_ends_it() {
+    let mut desk = desk();
+    desk.told(&previewed().events);
+    desk.keys("4");
+    for (key, foot) in
+        [("/", "Enter keep  Esc clear"), (":", "Enter do it  Tab complete  Esc cancel"), ("m", "Enter write it down  Esc cancel")]
+    {
+        let page = desk.keys(key).page();
+        assert_eq!(page.lines().last(), Some(foot));
+        desk.keys("<Esc>");
+    }
+}
+
+#[test]
 fn three_capitals_without_a_meaning_look_like_caps_lock() {
     let mut desk = desk();
     assert!(desk.keys("QWZ").page().contains("Caps Lock?"));
