@@ -7,8 +7,9 @@ use crate::model::visible::{visible, width};
 use crate::state::words;
 use crate::tui::action::Action;
 use crate::tui::model::Model;
+use crate::tui::screen::run;
 use crate::tui::theme::{Theme, Tone};
-use crate::tui::ui::{Purpose, Typing, Ui};
+use crate::tui::ui::{Purpose, Screen, Typing, Ui};
 use crate::tui::view::cells::{Cells, cut, paint};
 use crate::tui::view::now;
 
@@ -86,7 +87,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, frame: &Frame)
     let foot = Rect { y: area.bottom() - 2, height: 2, ..area };
     let keys = match &ui.typing {
         Some(typing) => Cells::of(theme, Tone::Plain, typing_keys(typing.purpose)),
-        None => keys(ui, frame, usize::from(area.width)),
+        None => keys(model, ui, frame, usize::from(area.width)),
     };
     paint(buf, foot, [said(ui, frame), keys]);
 }
@@ -101,7 +102,11 @@ fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> 
     let sim = words::sim(model.sim);
     // DRY RUN is longer than the column of the labels on a narrow screen
     let needs = width(sim) + width(&protected) + width(&hosts) + width(&clock) + 4;
-    let place = frame.place.replace('›', theme.path());
+    let of_record =
+        matches!(ui.screen, Screen::Preview | Screen::Run | Screen::Timeline | Screen::Host(_)) && !ui.shows_live(model);
+    // the word before it is about the run that is live
+    let record = if of_record && model.is_live() { "RECORD " } else { "" };
+    let place = format!("{record}{}", frame.place.replace('›', theme.path()));
     let place = cut(theme, &visible(&place), columns.saturating_sub(label + needs));
     let badge = if columns >= usize::from(WIDE) { 64 } else { label + width(&place) + 2 };
     Cells::new(theme)
@@ -150,15 +155,29 @@ pub fn text_with_cursor(cells: Cells, text: &str, cursor: usize) -> Cells {
     cells.put(Tone::Plain, &before).put(Tone::Reverse, &at).put(Tone::Plain, &after)
 }
 
+/// The way to the run that is live, and to what waits there, on screens that are about something else.
+fn to_live(model: &Model, ui: &Ui) -> Vec<(Action, &'static str)> {
+    let Some(live) = model.live.as_ref().filter(|live| live.is_live()) else { return Vec::new() };
+    if ui.shows_live(model) && matches!(ui.screen, Screen::Preview | Screen::Run | Screen::Host(_)) {
+        return Vec::new();
+    }
+    let steer = [(Action::Decide, "decide"), (Action::GoOn, "go on")];
+    let steer = steer.into_iter().filter(|(action, _)| run::off(ui, model, *action).is_none());
+    let place = if live.is_past_preview() { (Action::Go(4), "live run") } else { (Action::Go(3), "preview") };
+    steer.chain([place]).collect()
+}
+
 /// As many keys as there is room for; help is always the last.
-fn keys(ui: &Ui, frame: &Frame, columns: usize) -> Cells {
+fn keys(model: &Model, ui: &Ui, frame: &Frame, columns: usize) -> Cells {
     let shown = |action: Action, word: &str| {
         let key = ui.keys.key(action);
         (key.clone(), if word.is_empty() { key } else { format!("{key} {word}") })
     };
     let (help_key, help) = shown(Action::Help, "help");
     let mut line = Cells::new(ui.theme);
-    for (action, word) in &frame.keys {
+    let to_live = to_live(model, ui);
+    let of_frame = frame.keys.iter().filter(|(action, _)| to_live.iter().all(|(known, _)| known != action));
+    for (action, word) in to_live.iter().chain(of_frame) {
         let (key, text) = shown(*action, word);
         if key.is_empty() || line.used() + width(&text) + 2 + width(&help) > columns {
             continue;
