@@ -302,6 +302,8 @@ impl<D: Desk> Session<D> {
             Ok(code) => *code,
             Err(_) => 70,
         };
+        // what was said of the run while it was live is not so any more: Ctrl-C quits now
+        ui.said = None;
         if let Err(why) = ended {
             // the record says how far it came; the run is not live any more whatever its last event was
             ui.say(model, format!("The run ended by a fault of this program: {why}"));

@@ -61,7 +61,7 @@ pub fn sentence(model: &Model, ui: &Ui) -> String {
     let of_run = matches!(ui.screen, Screen::Run | Screen::Host(_) | Screen::Timeline | Screen::Preview);
     match (ui.watched(model), &ui.shown) {
         (Some(recorded), Shown::Recorded(run)) if of_run => {
-            format!("Nothing is changing. This is the record of run {run}. {}", of_ended(recorded))
+            format!("Nothing is changing (record of run {run}). {}", of_ended(recorded))
         }
         (Some(live), Shown::Live) if of_run => format!("Nothing is changing. {}", of_ended(live)),
         _ if ui.screen == Screen::Hosts => hosts::now(ui, model),
@@ -148,7 +148,8 @@ fn of_ended(ended: &Watched) -> String {
         0 => "Nothing left open.".to_owned(),
         n => format!("{} LEFT OPEN.", words::count(n, "thing")),
     };
-    format!("{} (exit {}): {}. {open}", finished.state, finished.exit_code, hosts.join(", "))
+    // what is cut on a narrow screen is the end: what was left open never is
+    format!("{open} Ended {} (exit {}): {}.", finished.state, finished.exit_code, hosts.join(", "))
 }
 
 /// What has been switched off and is not yet back on; none where nothing is.
