@@ -247,19 +247,19 @@ fn note_line(state: &State, ui: &Ui) -> Cells {
 }
 
 /// The last two rows.
-pub fn foot(state: &State, _model: &Model, ui: &Ui) -> (String, String) {
+pub fn foot(state: &State, model: &Model, ui: &Ui) -> (String, String) {
     let key = |action: Action| ui.keys.key(action);
     if state.noting {
         return ("What is typed here becomes part of the record.".to_owned(), "Tab back to the choices".to_owned());
     }
     let said = "No time limit: the run is held until you choose. The bell repeats every 60 s.".to_owned();
+    let many = model.live.as_ref().is_some_and(|live| groups(&live.run).len() > 1);
+    let others = if many { format!("{} next  ", key(Action::NextProblem)) } else { String::new() };
     let keys = format!(
-        "letter picks, Enter does it  {} note  {} log  {} ssh command  {}/{} others  Esc not now",
+        "letter picks, Enter does it  Esc not now  {others}{} note  {} log  {} ssh command",
         key(Action::NextPane),
         key(Action::Right),
         key(Action::Copy),
-        key(Action::NextProblem),
-        key(Action::PrevProblem)
     );
     (said, keys)
 }
