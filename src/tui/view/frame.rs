@@ -6,10 +6,12 @@ use ratatui::layout::Rect;
 use crate::model::visible::{visible, width};
 use crate::state::words;
 use crate::tui::action::Action;
+use crate::tui::keymap::binding;
 use crate::tui::model::Model;
 use crate::tui::screen::run;
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::{Purpose, Screen, Typing, Ui};
+use crate::tui::update;
 use crate::tui::view::cells::{Cells, cut, paint};
 use crate::tui::view::now;
 
@@ -177,7 +179,8 @@ fn keys(model: &Model, ui: &Ui, frame: &Frame, columns: usize) -> Cells {
     let mut line = Cells::new(ui.theme);
     let to_live = to_live(model, ui);
     let of_frame = frame.keys.iter().filter(|(action, _)| to_live.iter().all(|(known, _)| known != action));
-    for (action, word) in to_live.iter().chain(of_frame) {
+    let is_off = |action: Action| binding(action).is_some_and(|row| update::off(ui, model, row).is_some());
+    for (action, word) in to_live.iter().chain(of_frame).filter(|(action, _)| !is_off(*action)) {
         let (key, text) = shown(*action, word);
         if key.is_empty() || line.used() + width(&text) + 2 + width(&help) > columns {
             continue;
