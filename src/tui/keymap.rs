@@ -156,12 +156,12 @@ table! {
     "compare" Action::Compare, [Key::Char('=')], Look, On(On::HISTORY), "compare two marked runs";
     "redraw" Action::Redraw, [Key::Ctrl('l')], Look, On::ALL, "draw everything anew";
     "pause" Action::Pause, [Key::Char('p')], Safe, OF_RUN, "pause: no new step starts";
-    "decide" Action::Decide, [Key::Char('d')], Safe, OF_RUN, "open the waiting decision";
+    "decide" Action::Decide, [Key::Char('d')], Safe, On::ALL, "open the waiting decision";
     "retry" Action::Retry, [Key::Char('R')], Acts, On(On::RUN | On::HOST | On::HISTORY), "retry the failed step";
     "skip" Action::Skip, [Key::Char('S')], Acts, OF_RUN, "skip the failed step";
     "exclude" Action::Exclude, [Key::Char('X')], Acts, On(On::HOSTS | On::PREVIEW | On::RUN | On::HOST), "exclude the host";
     "abort" Action::Abort, [Key::Char('A')], Acts, OF_RUN, "abort the run";
-    "go-on" Action::GoOn, [Key::Char('P')], Acts, OF_RUN, "go on after a pause";
+    "go-on" Action::GoOn, [Key::Char('P')], Acts, On::ALL, "go on after a pause";
     "interrupt" Action::Interrupt, [Key::Ctrl('c')], Stop, On::ALL, "stop softly; again: end running steps; third: leave";
     "suspend" Action::Suspend, [Key::Ctrl('z')], Stop, On::ALL, "pause the run, go to the shell; fg comes back";
 }

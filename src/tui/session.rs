@@ -413,6 +413,8 @@ impl<D: Desk> Session<D> {
         }
         let code = *ended.as_ref().unwrap_or(&70);
         let Parts { model, ui, desk, .. } = &mut self.parts;
+        // what was said of the run while it was live is not so any more: Ctrl-C quits now
+        ui.said = None;
         if let Some(live) = model.live.as_mut().filter(|live| live.is_live()) {
             // the record says how far it came; the run is not live any more whatever its last event was
             live.broken_off = true;

@@ -44,8 +44,10 @@ pub fn act(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
 /// The hosts that a capital key is about.
 fn subject(ui: &Ui, model: &Model) -> Vec<HostName> {
     match &ui.screen {
+        _ if !ui.shows_live(model) => Vec::new(),
         Screen::Host(host) => vec![host.clone()],
-        _ => run::subject(ui, model),
+        Screen::Run => run::subject(ui, model),
+        _ => Vec::new(),
     }
 }
 

@@ -96,6 +96,17 @@ pub enum Times {
     Local,
 }
 
+impl Times {
+    /// How it shows them, in a sentence.
+    pub fn does(self) -> &'static str {
+        match self {
+            Times::Utc => "Times are UTC.",
+            Times::Relative => "Times count from the start of the run; without a run they are UTC.",
+            Times::Local => "Times are those of this machine's zone.",
+        }
+    }
+}
+
 /// Which run the screens of a run show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Shown {

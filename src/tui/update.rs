@@ -7,7 +7,7 @@ use crate::tui::action::{Action, Effect, Request};
 use crate::tui::input::{Input, Key};
 use crate::tui::keymap::{Binding, binding};
 use crate::tui::model::{Model, Watched};
-use crate::tui::screen::{self, help, hosts, open, quit, runbooks};
+use crate::tui::screen::{self, help, hosts, open, quit, run, runbooks};
 use crate::tui::ui::{Panel, Purpose, Screen, Shown, Times, Typing, Ui};
 use crate::tui::{command, steer};
 
@@ -79,7 +79,10 @@ pub fn off(ui: &Ui, model: &Model, row: &Binding) -> Option<String> {
     if !row.on.has(&ui.screen) {
         return Some(format!("{} has no meaning on this screen.", ui.keys.key(row.action)));
     }
-    screen::off(ui, model, row.action)
+    match row.action {
+        Action::Decide | Action::GoOn => run::off(ui, model, row.action),
+        action => screen::off(ui, model, action),
+    }
 }
 
 fn interrupt(model: &Model) -> Vec<Effect> {
@@ -119,6 +122,7 @@ fn act(ui: &mut Ui, model: &Model, action: Action) -> Vec<Effect> {
                 Times::Relative => Times::Local,
                 Times::Local => Times::Utc,
             };
+            ui.say(model, ui.times.does());
             Vec::new()
         }
         Action::Back => back(ui, model),
@@ -141,6 +145,16 @@ fn go(ui: &mut Ui, model: &Model, n: u8) -> Vec<Effect> {
     if matches!(screen, Screen::Preview | Screen::Run | Screen::Timeline) && ui.watched(model).is_none() {
         ui.say(model, "There is no run yet: choose a runbook, then hosts.");
         return Vec::new();
+    }
+    let of_run = |screen: &Screen| matches!(screen, Screen::Preview | Screen::Run | Screen::Timeline | Screen::Host(_));
+    // a record is not in the way of the run that is live: from elsewhere, or by its key once more, that one is shown
+    if matches!(ui.shown, Shown::Recorded(_))
+        && model.is_live()
+        && of_run(&screen)
+        && (screen == ui.screen || !of_run(&ui.screen))
+    {
+        ui.shown = Shown::Live;
+        ui.say(model, "This is the live run again.");
     }
     ui.go(screen);
     opened(ui, model)

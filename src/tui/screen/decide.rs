@@ -263,13 +263,13 @@ pub fn foot(state: &State, model: &Model, ui: &Ui) -> (String, String) {
         _ => "No time limit: the run is held until you choose. The bell repeats every 60 s.",
     };
     let said = said.to_owned();
+    let many = model.live.as_ref().is_some_and(|live| groups(&live.run).len() > 1);
+    let others = if many { format!("{} next  ", key(Action::NextProblem)) } else { String::new() };
     let keys = format!(
-        "letter picks, Enter does it  {} note  {} log  {} ssh command  {}/{} others  Esc not now",
+        "letter picks, Enter does it  Esc not now  {others}{} note  {} log  {} ssh command",
         key(Action::NextPane),
         key(Action::Right),
         key(Action::Copy),
-        key(Action::NextProblem),
-        key(Action::PrevProblem)
     );
     (said, keys)
 }

@@ -168,7 +168,7 @@ fn keys_shown(ui: &Ui, model: &Model) -> Vec<(Action, &'static str)> {
     add(true, A::NextPane, if on_output { "steps" } else { "output" });
     add(true, A::Search, "search");
     add(ui.host.search.is_some(), A::NextMatch, "match");
-    add(on_output, A::Follow, if ui.host.line.is_some() { "follow" } else { "stay" });
+    add(on_output, A::Follow, if ui.host.line.is_some() { "follow" } else { "freeze" });
     add(true, A::NextProblem, "problem");
     add(true, A::Right, "next host");
     add(true, A::Pause, "pause");

@@ -83,7 +83,9 @@ pub fn frame(model: &Model, ui: &Ui) -> Frame {
         keys.extend(complete.then_some((Action::Exclude, "drop")));
         keys.push((Action::Reload, "check again"));
     }
-    keys.push((Action::CopyCommand, "CLI"));
+    if run.runbook.is_some() {
+        keys.push((Action::CopyCommand, "CLI"));
+    }
     if complete {
         keys.extend([(Action::Zoom, "zoom"), (Action::Export, "save plan")]);
         keys.extend([(Action::Plain, "plain"), (Action::Search, "search")]);
@@ -324,6 +326,12 @@ pub fn off(ui: &Ui, model: &Model, action: Action) -> Option<String> {
     match action {
         Action::Exclude => again::off(ui, model, "X"),
         Action::Reload => again::off(ui, model, "r"),
+        Action::Export | Action::Plain | Action::Copy if ui.preview.rows.is_empty() => {
+            Some(format!("{} is off: there is no plan yet.", ui.keys.key(action)))
+        }
+        Action::CopyCommand if ui.watched(model).is_none_or(|watched| watched.run.runbook.is_none()) => {
+            Some(format!("{} is off: the run is being planned.", ui.keys.key(action)))
+        }
         Action::Sort => Some("s is off: the most dangerous plan is always first.".to_owned()),
         _ => None,
     }

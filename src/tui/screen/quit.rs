@@ -39,8 +39,8 @@ pub fn key(state: &mut State, ui: &mut Ui, _model: &Model, key: Key) -> (After, 
 pub fn draw(state: &State, buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui) {
     let Some(live) = &model.live else { return };
     let counts = live.fleet.counts();
-    let running = words::count(counts.working(), "host");
-    let open = live.fleet.open().len();
+    let running = words::count(counts.working(), "running step");
+    let open = words::count(live.fleet.open().len(), "open thing");
     let row = |chosen: bool, key: &str, what: &str, does: &str| {
         let mark = if chosen { ui.theme.cursor() } else { " " };
         let tone = if chosen { Tone::Strong } else { Tone::Plain };
@@ -53,12 +53,7 @@ pub fn draw(state: &State, buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui)
     let abort = ui.keys.key(Action::Abort);
     let lines = vec![
         row(!state.stop, "", "stay", "the run goes on, and so does this screen"),
-        row(
-            state.stop,
-            &abort,
-            "stop",
-            &format!("nothing new starts; {running} end their running step; {open} open things are closed; then quit"),
-        ),
+        row(state.stop, &abort, "stop", &format!("{running} to the end, {open} to be closed, then quit")),
     ];
     panel::paint(buf, Rect { height: area.height.min(4), ..area }, ui.theme, "A run is live. Leave?", lines);
 }

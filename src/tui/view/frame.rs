@@ -6,9 +6,12 @@ use ratatui::layout::Rect;
 use crate::model::visible::{visible, width};
 use crate::state::words;
 use crate::tui::action::Action;
+use crate::tui::keymap::binding;
 use crate::tui::model::Model;
+use crate::tui::screen::run;
 use crate::tui::theme::{Theme, Tone};
-use crate::tui::ui::{Purpose, Typing, Ui};
+use crate::tui::ui::{Purpose, Screen, Typing, Ui};
+use crate::tui::update;
 use crate::tui::view::cells::{Cells, cut, paint};
 use crate::tui::view::now;
 
@@ -84,7 +87,11 @@ pub fn draw(buf: &mut Buffer, area: Rect, model: &Model, ui: &Ui, frame: &Frame)
     }
     paint(buf, area, above);
     let foot = Rect { y: area.bottom() - 2, height: 2, ..area };
-    paint(buf, foot, [said(model, ui, frame), keys(ui, frame, usize::from(area.width))]);
+    let keys = match &ui.typing {
+        Some(typing) => Cells::of(theme, Tone::Plain, typing_keys(typing.purpose)),
+        None => keys(model, ui, frame, usize::from(area.width)),
+    };
+    paint(buf, foot, [said(ui, frame), keys]);
 }
 
 fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> Cells {
@@ -96,7 +103,11 @@ fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> 
     let (protected, hosts) = frame.badge.words();
     let sim = words::sim(model.sim);
     let needs = width(sim) + width(&protected) + width(&hosts) + width(&clock) + 4;
-    let place = frame.place.replace('›', theme.path());
+    let of_record =
+        matches!(ui.screen, Screen::Preview | Screen::Run | Screen::Timeline | Screen::Host(_)) && !ui.shows_live(model);
+    // the word before it is about the run that is live
+    let record = if of_record && model.is_live() { "RECORD " } else { "" };
+    let place = format!("{record}{}", frame.place.replace('›', theme.path()));
     let place = cut(theme, &visible(&place), columns.saturating_sub(label + needs));
     let badge = if columns >= usize::from(WIDE) { 64 } else { label + width(&place) + 2 };
     Cells::new(theme)
@@ -111,14 +122,20 @@ fn head(model: &Model, ui: &Ui, frame: &Frame, columns: usize, label: usize) -> 
         .right(Tone::Plain, &clock, columns)
 }
 
-fn said(model: &Model, ui: &Ui, frame: &Frame) -> Cells {
+/// While a text is typed, keys mean letters: only these end it.
+fn typing_keys(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Search => "Enter keep  Esc clear",
+        Purpose::Command => "Enter do it  Tab complete  Esc cancel",
+        Purpose::Note => "Enter write it down  Esc cancel",
+    }
+}
+
+fn said(ui: &Ui, frame: &Frame) -> Cells {
     match (&ui.typing, &ui.said) {
         (Some(typing), _) => typed(ui.theme, typing),
         (None, Some((text, _))) => Cells::of(ui.theme, Tone::Strong, &format!(" {text}")),
-        (None, None) => {
-            let _ = model;
-            Cells::of(ui.theme, Tone::Dim, &format!(" {}", frame.hint))
-        }
+        (None, None) => Cells::of(ui.theme, Tone::Dim, &format!(" {}", frame.hint)),
     }
 }
 
@@ -139,15 +156,30 @@ pub fn text_with_cursor(cells: Cells, text: &str, cursor: usize) -> Cells {
     cells.put(Tone::Plain, &before).put(Tone::Reverse, &at).put(Tone::Plain, &after)
 }
 
+/// The way to the run that is live, and to what waits there, on screens that are about something else.
+fn to_live(model: &Model, ui: &Ui) -> Vec<(Action, &'static str)> {
+    let Some(live) = model.live.as_ref().filter(|live| live.is_live()) else { return Vec::new() };
+    if ui.shows_live(model) && matches!(ui.screen, Screen::Preview | Screen::Run | Screen::Host(_)) {
+        return Vec::new();
+    }
+    let steer = [(Action::Decide, "decide"), (Action::GoOn, "go on")];
+    let steer = steer.into_iter().filter(|(action, _)| run::off(ui, model, *action).is_none());
+    let place = if live.is_past_preview() { (Action::Go(4), "live run") } else { (Action::Go(3), "preview") };
+    steer.chain([place]).collect()
+}
+
 /// As many keys as there is room for; help is always the last.
-fn keys(ui: &Ui, frame: &Frame, columns: usize) -> Cells {
+fn keys(model: &Model, ui: &Ui, frame: &Frame, columns: usize) -> Cells {
     let shown = |action: Action, word: &str| {
         let key = ui.keys.key(action);
         (key.clone(), if word.is_empty() { key } else { format!("{key} {word}") })
     };
     let (help_key, help) = shown(Action::Help, "help");
     let mut line = Cells::new(ui.theme);
-    for (action, word) in &frame.keys {
+    let to_live = to_live(model, ui);
+    let of_frame = frame.keys.iter().filter(|(action, _)| to_live.iter().all(|(known, _)| known != action));
+    let is_off = |action: Action| binding(action).is_some_and(|row| update::off(ui, model, row).is_some());
+    for (action, word) in to_live.iter().chain(of_frame).filter(|(action, _)| !is_off(*action)) {
         let (key, text) = shown(*action, word);
         if key.is_empty() || line.used() + width(&text) + 2 + width(&help) > columns {
             continue;

@@ -65,7 +65,7 @@ pub fn sentence(model: &Model, ui: &Ui) -> String {
     let of_run = matches!(ui.screen, Screen::Run | Screen::Host(_) | Screen::Timeline | Screen::Preview);
     match (ui.watched(model), &ui.shown) {
         (Some(recorded), Shown::Recorded(run)) if of_run => {
-            format!("Nothing is changing. This is the record of run {run}. {}", of_ended(recorded))
+            format!("Nothing is changing (record of run {run}). {}", of_ended(recorded))
         }
         (Some(live), Shown::Live) if of_run && live.broken_off => {
             "This run broke off by a fault of this program: what it had begun may still run on its hosts.".to_owned()
@@ -94,10 +94,7 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     let key = |action: Action| ui.keys.key(action);
     // a host that waits for its turn within the batch is not being changed
     let running = live.fleet.running().map(|(_, hosts)| hosts).sum::<usize>();
-    let finish = match running {
-        0 => "nothing is running".to_owned(),
-        n => format!("{} finish", words::count(n, "running step")),
-    };
+    let finish = finishes(running);
     if run.aborting {
         return "Aborting: running steps are ended on their hosts, then what is open is closed. Ctrl-C again leaves at once."
             .to_owned();
@@ -112,12 +109,10 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
     if let Some(paused) = run.paused.as_ref().filter(|paused| paused.by != GATE) {
         let since = words::clock(now.since(paused.since));
         let go_on = key(Action::GoOn);
+        let by = if wide { format!(" by {}", paused.by) } else { String::new() };
         // a host between two steps is held as well
-        let finish = match run.at_work() {
-            0 => "nothing is running".to_owned(),
-            n => format!("{} finish", words::count(n, "running step")),
-        };
-        return format!("{waits}PAUSED by {} for {since}: no new step starts, {finish}. {go_on} goes on.", paused.by);
+        let finish = finishes(run.at_work());
+        return format!("{waits}PAUSED for {since}{by}: no new step starts, {finish}. {go_on} goes on.");
     }
     if let Some((since, for_how_long, hosts)) = run.soaking {
         let left = words::clock(for_how_long.saturating_sub(now.since(since)));
@@ -129,6 +124,15 @@ fn of_live(live: &Watched, model: &Model, ui: &Ui) -> String {
             format!("{waits}Looking at {}{batch}; this runbook changes nothing.", words::count(n, "host"))
         }
         n => format!("{waits}Changing {}{batch}.", words::count(n, "host")),
+    }
+}
+
+/// What of `n` running steps is still waited for.
+fn finishes(n: usize) -> String {
+    match n {
+        0 => "nothing is running".to_owned(),
+        1 => "1 running step finishes".to_owned(),
+        n => format!("{n} running steps finish"),
     }
 }
 
@@ -158,7 +162,8 @@ fn of_ended(ended: &Watched) -> String {
         0 => "Nothing left open.".to_owned(),
         n => format!("{} LEFT OPEN.", words::count(n, "thing")),
     };
-    format!("{} (exit {}): {}. {open}", finished.state, finished.exit_code, hosts.join(", "))
+    // what is cut on a narrow screen is the end: what was left open never is
+    format!("{open} Ended {} (exit {}): {}.", finished.state, finished.exit_code, hosts.join(", "))
 }
 
 /// Whether something has been switched off and is not yet back on.

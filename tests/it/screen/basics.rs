@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use runbook::model::id::RunId;
 use runbook::model::time::Timestamp;
+use runbook::state::timeline::timeline;
 use runbook::tui::action::Effect;
 use runbook::tui::input::Input;
-use runbook::tui::model::Watched;
+use runbook::tui::model::{Opened, Watched};
+use runbook::tui::ui::{Panel, Screen, Shown};
 
 use crate::screen::page::Desk;
-use crate::screen::story::{START, previewed};
+use crate::screen::story::{START, failed, previewed};
 
 fn desk() -> Desk {
     Desk::new(Timestamp::from_millis(START))
@@ -34,6 +36,20 @@ fn a_paste_outside_a_text_is_dropped_and_said() {
     desk.input(Input::Paste("A\nrestart-loop 6\n".to_owned()));
     assert_eq!(desk.effects(), []);
     assert!(desk.page().contains("Pasted 17 characters were ignored."), "{}", desk.page());
+}
+
+#[test]
+fn while_a_text_is_typed_the_last_row_says_what_ends_it() {
+    let mut desk = desk();
+    desk.told(&previewed().events);
+    desk.keys("4");
+    for (key, foot) in
+        [("/", "Enter keep  Esc clear"), (":", "Enter do it  Tab complete  Esc cancel"), ("m", "Enter write it down  Esc cancel")]
+    {
+        let page = desk.keys(key).page();
+        assert_eq!(page.lines().last(), Some(foot));
+        desk.keys("<Esc>");
+    }
 }
 
 #[test]
@@ -66,6 +82,45 @@ fn a_screen_that_was_told_too_little_says_so() {
     desk.model.live.as_mut().expect("it is live").behind = true;
     let page = desk.page();
     assert!(page.contains("THIS SCREEN FELL BEHIND") && !page.contains("Nothing has been changed"), "{page}");
+}
+
+#[test]
+fn what_waits_is_decided_from_every_screen_that_says_so() {
+    for screen in ["1", "2", "3", "4", "5", "6"] {
+        let mut desk = desk();
+        desk.told(&failed().events);
+        let page = desk.keys(screen).page();
+        assert!(page.contains("WAITING FOR YOU") && page.contains("(d)"), "{screen}: {page}");
+        let page = desk.keys("d").page();
+        assert!(matches!(desk.ui.panel, Some(Panel::Decide(_))), "{screen}: {page}");
+    }
+    // and where nothing waits, the key says that
+    let mut desk = desk();
+    assert!(desk.keys("d").page().contains("d is off: no run is shown."), "{}", desk.page());
+}
+
+#[test]
+fn a_record_is_told_from_the_live_run_and_is_not_in_its_way() {
+    let of_record = || {
+        let mut desk = desk();
+        desk.told(&failed().events);
+        let run = RunId::parse("5c01e8").expect("an id");
+        let watched = Watched::of(&previewed().events);
+        desk.model.opened = Some(Opened { run: run.clone(), watched, timeline: timeline(&previewed().events) });
+        desk.ui.shown = Shown::Recorded(run);
+        desk.ui.screen = Screen::Timeline;
+        desk
+    };
+    let page = of_record().page();
+    assert!(page.lines().next().is_some_and(|row| row.contains("RECORD ")), "{page}");
+    assert!(page.lines().last().is_some_and(|row| row.contains("d decide  4 live run")), "{page}");
+    // the screens of the record can be gone through; the key of the one that is shown leads to the live run
+    let mut desk = of_record();
+    assert!(desk.keys("4").page().contains("RECORD "), "{}", desk.page());
+    let page = desk.keys("4").page();
+    assert!(!page.contains("RECORD ") && page.contains("This is the live run again."), "{page}");
+    // and from elsewhere at once
+    assert!(!of_record().keys("64").page().contains("RECORD "));
 }
 
 #[test]

@@ -367,10 +367,10 @@ fn help_lists_every_key_of_the_table_once_and_as_the_user_has_moved_it() {
 #[test]
 fn every_printable_key_narrows_help_down_and_the_reason_of_a_dimmed_key_is_said() {
     let mut desk = desk();
-    let page = desk.keys("?go on").page();
-    assert!(page.contains("go on after a pause") && !page.contains("half a page"), "{page}");
-    assert!(page.contains("P has no meaning on this screen."), "{page}");
-    assert!(desk.keys("q?").page().contains("No key or command does `go onq?`."));
+    let page = desk.keys("?abort").page();
+    assert!(page.contains("abort the run") && !page.contains("half a page"), "{page}");
+    assert!(page.contains("A has no meaning on this screen."), "{page}");
+    assert!(desk.keys("q?").page().contains("No key or command does `abortq?`."));
     let page = desk.keys("<Ctrl-U>X").page();
     assert!(page.contains("› X"), "a key by itself is found first: {page}");
     assert_eq!(desk.effects(), []);

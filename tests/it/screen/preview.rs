@@ -375,6 +375,17 @@ fn the_same_hosts_are_looked_at_again() {
 }
 
 #[test]
+fn what_is_only_being_planned_cannot_be_looked_at_again_saved_or_shown() {
+    let mut desk = empty();
+    desk.model.live = Some(Watched::default());
+    for (key, why) in [("r", "r is off: the run is being planned."), ("E", "E is off: there is no plan yet.")] {
+        assert_eq!(desk.keys(key).effects(), []);
+        assert!(desk.page().contains(why), "{}", desk.page());
+    }
+    assert_eq!(desk.keys("oyYX").effects(), []);
+}
+
+#[test]
 fn the_plan_can_be_saved_shown_plain_and_copied() {
     let mut desk = desk();
     let effects = desk.keys("Eo").effects();

@@ -117,7 +117,7 @@ fn opens(model: &Model, run: &RunState, seen: &Foreseen) -> Option<Fact> {
     let told = steps.filter_map(|step| {
         let hosts = seen.hosts_of(&step.id);
         let when = closes::words(closes::policy(model, run, step));
-        (hosts > 0).then(|| format!("{} per host ({}), {when}", step.id, words::count(hosts, "host")))
+        (hosts > 0).then(|| format!("{} on {}, {when}", step.id, words::count(hosts, "host")))
     });
     let texts: Vec<String> = told.collect();
     (!texts.is_empty()).then_some(Fact { label: "Opens", tone: Tone::Plain, texts })

@@ -84,7 +84,7 @@ fn open(ui: &mut Ui, model: &Model) -> Vec<Effect> {
     };
     let [mark, all, books, run] = keys(ui);
     if model.is_live() {
-        ui.say(model, format!("A run of this session is not over: it must end before another one begins ({run} shows it)."));
+        ui.say(model, format!("A run is live, {run} shows it: it must end before another one begins."));
         return Vec::new();
     }
     if ui.hosts.marks.count() == 0 {

@@ -18,6 +18,10 @@ pub(super) fn off(ui: &Ui, model: &Model, key: &str) -> Option<String> {
     if live.run.run.is_some() && ui.preview.again == live.run.run && live.is_live() {
         return Some(format!("{key} is off: the next preview begins when this one has ended."));
     }
+    // what has only just begun has no hosts yet that could be looked at again
+    if live.run.order.is_empty() {
+        return Some(format!("{key} is off: the run is being planned."));
+    }
     if live.is_live() && (live.is_past_preview() || live.run.confirmed.is_some()) {
         return Some(format!("{key} is off: the run goes on; its plan is the one that was confirmed."));
     }

@@ -20,6 +20,10 @@ fn steers(action: Action) -> bool {
 
 fn reason(ui: &Ui, model: &Model, action: Action) -> Option<&'static str> {
     use Action as A;
+    // the sentence of every screen names these keys, so they mean the live run wherever one is
+    if let (A::Decide | A::GoOn, Some(live)) = (action, model.live.as_ref().filter(|live| live.is_live())) {
+        return steering(ui, live, action);
+    }
     let Some(watched) = ui.watched(model) else {
         let looks = matches!(action, A::NextProblem | A::PrevProblem | A::Follow | A::Sort | A::Export | A::Only | A::Copy);
         return (steers(action) || looks || matches!(action, A::CopyCommand | A::Plain)).then_some("no run is shown");

@@ -149,7 +149,7 @@ fn last_run(model: &Model, book: &Book, wide: usize) -> String {
     match &book.last {
         None => "never".to_owned(),
         Some(ran) if wide < 17 => past::when(model, ran),
-        Some(ran) => format!("{:<9}{}", past::when(model, ran), past::who(model, ran)),
+        Some(ran) => format!("{:<9} {}", past::when(model, ran), past::who(model, ran)),
     }
 }
 
