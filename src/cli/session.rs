@@ -45,6 +45,9 @@ const REPLIES: usize = 1024;
 /// How long a run has to end in order when the screen has crashed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long what is being written when the session is left may take.
+const WRITING: Duration = Duration::from_secs(2);
+
 /// Runs it: the exit code of the last run that was begun, 0 where none was.
 pub fn run(settings: &Settings) -> Result<u8, Failure> {
     if !is_possible() {
@@ -64,7 +67,11 @@ pub fn run(settings: &Settings) -> Result<u8, Failure> {
         let ended = on_screen(settings, theme, config, bench, replies, events).await;
         (after(ended, &live).await, begun)
     });
-    runtime.shutdown_background();
+    match &ended {
+        // a note or a file that is being written is written
+        Ok(end) if !end.left_live => runtime.shutdown_timeout(WRITING),
+        _ => runtime.shutdown_background(),
+    }
     let last = tell(settings, &begun);
     let end = ended?;
     Ok(if end.code == 0 { last.unwrap_or(0) } else { end.code })

@@ -14,6 +14,7 @@ use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 use crate::model::time::Timestamp;
+use crate::model::visible::visible_lines;
 use crate::tui::action::{Effect, Order, Request};
 use crate::tui::attention::Attention;
 use crate::tui::clipboard::Copied;
@@ -95,12 +96,16 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// What would end the process if nobody took it: a run at a terminal tells by it what is running, and this screen shows
+    /// it all the time.
+    _tell: Signal,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup: signal(SignalKind::hangup())? })
+        let (hangup, tell) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+        Ok(Self { interrupt, terminate, hangup, _tell: tell })
     }
 
     /// The next one, with the exit code of who leaves by it.
@@ -483,7 +488,8 @@ impl<D: Desk> Session<D> {
                         self.copies.spawn(async move { (what, copying.await) });
                     }
                 }
-                Effect::Plain(text) => self.away(Away::Plain(text)).await?,
+                // the sink of its kind: whoever made it
+                Effect::Plain(text) => self.away(Away::Plain(visible_lines(&text).into_owned())).await?,
                 Effect::Edit { path, line } => {
                     self.away(Away::Edit(path, line)).await?;
                     self.parts.desk.ask(Request::Reload);

@@ -9,6 +9,7 @@ use crate::cli::open;
 use crate::cli::settings::Settings;
 use crate::cli::timeline::{self, Shape};
 use crate::model::id::RunId;
+use crate::model::visible::visible_lines;
 
 /// How many names are tried.
 const TRIES: usize = 100;
@@ -16,7 +17,7 @@ const TRIES: usize = 100;
 /// Writes a view, or the timeline of a run where no text is given; says where.
 pub fn write(settings: &Settings, name: &str, text: Option<&str>, run: Option<&RunId>) -> Result<String, Failure> {
     let bytes = match (text, run) {
-        (Some(text), _) => text.as_bytes().to_vec(),
+        (Some(text), _) => visible_lines(text).as_bytes().to_vec(),
         (None, Some(run)) => {
             let form = if name.ends_with(".json") { Shape::Json { lined: false } } else { Shape::Markdown };
             timeline::text(&open::journal(settings)?, run.clone(), None, form)?
