@@ -22,6 +22,7 @@ pub mod session;
 pub mod steer;
 pub mod terminal;
 pub mod theme;
+pub mod turns;
 pub mod ui;
 pub mod update;
 pub mod view;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
 use crate::model::time::Timestamp;
-use crate::tui::action::{Effect, Order, Request};
+use crate::tui::action::{Effect, Request};
 use crate::tui::attention::{Attention, Call};
 use crate::tui::draw::draw;
 use crate::tui::input::Input;
@@ -21,6 +21,7 @@ use crate::tui::model::{Model, Reach, Reply, Watched};
 use crate::tui::pace::Pace;
 use crate::tui::screen::{self, message};
 use crate::tui::terminal::{FromTerminal, Terminal};
+use crate::tui::turns::Turns;
 use crate::tui::ui::{Panel, Screen, Shown, Ui};
 use crate::tui::update::{opened, update};
 use crate::tui::view::now;
@@ -78,8 +79,7 @@ struct Session<D> {
     pace: Pace,
     interrupts: Interrupts,
     attention: Attention,
-    /// A run to be begun when the one before has ended.
-    next: Option<Order>,
+    turns: Turns,
     /// The process is to be suspended when nothing runs any more.
     suspending: bool,
     /// The session is to be left when the run has ended.
@@ -100,7 +100,7 @@ pub async fn run<D: Desk>(mut parts: Parts<D>) -> io::Result<End> {
         pace,
         interrupts: Interrupts::default(),
         attention: Attention::default(),
-        next: None,
+        turns: Turns::default(),
         suspending: false,
         leaving: false,
         came_back: false,
@@ -226,7 +226,7 @@ impl<D: Desk> Session<D> {
             return;
         }
         tracing::warn!("the terminal is gone");
-        self.next = None;
+        self.turns.forget();
         if self.parts.model.is_live() {
             self.parts.desk.order(Control::Stop { by: "the terminal is gone".to_owned() });
         } else {
@@ -242,7 +242,7 @@ impl<D: Desk> Session<D> {
             self.end = Some(End { code, left_live: false });
             return;
         }
-        self.next = None;
+        self.turns.forget();
         match self.interrupts.press(Instant::now()) {
             Press::Stop => {
                 ui.say(model, "Stopping: nothing new starts. Ctrl-C again ends running steps on their hosts.");
@@ -275,6 +275,7 @@ impl<D: Desk> Session<D> {
             Reply::Opened(opened) => model.opened = Some(*opened),
             Reply::Compared(both) => model.compared = Some(both),
             Reply::Started(run) => {
+                self.turns.begun();
                 crate::tui::crash::of_run(Some(run.as_str()));
                 self.interrupts = Interrupts::default();
                 self.attention = Attention::default();
@@ -285,6 +286,8 @@ impl<D: Desk> Session<D> {
                 self.parts.desk.ask(Request::Reload);
             }
             Reply::NotStarted(lines) => {
+                self.turns.over();
+                self.turns.forget();
                 ui.go(Screen::Hosts);
                 screen::settle(ui, model);
                 let title = "The run was not begun".to_owned();
@@ -297,6 +300,7 @@ impl<D: Desk> Session<D> {
 
     /// The live run has ended; nothing of it comes any more.
     async fn ended(&mut self, ended: Result<u8, String>) -> io::Result<()> {
+        self.turns.over();
         let Parts { model, ui, desk, .. } = &mut self.parts;
         let code = match &ended {
             Ok(code) => *code,
@@ -314,7 +318,7 @@ impl<D: Desk> Session<D> {
         desk.ask(Request::Reload);
         if self.lost || self.leaving {
             self.end = Some(End { code, left_live: false });
-        } else if let Some(order) = self.next.take() {
+        } else if let Some(order) = self.turns.take() {
             desk.ask(Request::Start(order));
         } else if self.suspending {
             return self.suspend().await;
@@ -351,11 +355,11 @@ impl<D: Desk> Session<D> {
             match effect {
                 Effect::Control(order) => self.parts.desk.order(order),
                 Effect::Ask(Request::Start(order)) => {
-                    self.parts.model.order = Some(order.clone());
-                    // a preview that was declined ends first
-                    match self.parts.model.is_live() {
-                        true => self.next = Some(order),
-                        false => self.parts.desk.ask(Request::Start(order)),
+                    if self.turns.want(order.clone()) {
+                        self.parts.model.order = Some(order);
+                    }
+                    if let Some(order) = self.turns.take() {
+                        self.parts.desk.ask(Request::Start(order));
                     }
                 }
                 Effect::Ask(request) => {
