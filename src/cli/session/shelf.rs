@@ -164,6 +164,7 @@ fn ran(journal: &Journal, row: &RunRow) -> Ran {
     }
     // asked of the record only where it can be so
     let ended = ran.state == Some(EndState::Aborted);
-    ran.unconfirmed = ended && journal.has(&ran.run, "confirm.declined").unwrap_or(false);
+    let has = |kind: &str| journal.has(&ran.run, kind).unwrap_or(true);
+    ran.unconfirmed = ended && !has("confirm.given") && !has("batch.started");
     ran
 }

@@ -15,7 +15,7 @@ use crate::tui::screen::After;
 use crate::tui::theme::{Theme, Tone};
 use crate::tui::ui::Ui;
 use crate::tui::view::cells::{Cells, cut};
-use crate::tui::view::frame::WIDE;
+use crate::tui::view::frame::{MEDIUM, WIDE};
 use crate::tui::view::wrap::wrap;
 use crate::tui::view::{frame, moves, now, panel};
 
@@ -64,7 +64,9 @@ fn of_run(model: &Model, ui: &Ui, live: &Watched) -> Option<String> {
     let first = live.fleet.open().next()?;
     let host = live.fleet.name(first.place)?;
     let obligation = &live.run.hosts.get(host)?.open.get(first.key)?.obligation;
-    let (what, long) = (what(ui.theme, obligation), words::clock(model.now.since(first.since)));
+    // on a narrow screen the host and for how long stand before what it was
+    let what = if ui.size.0 < MEDIUM { obligation.title.clone() } else { what(ui.theme, obligation) };
+    let long = words::clock(model.now.since(first.since));
     let end = match () {
         () if !live.is_live() => format!("; {} shows what closes it", ui.keys.key(Action::OpenItems)),
         () if count == 1 && ui.size.0 >= WIDE => format!("; {}", when(obligation.close)),
