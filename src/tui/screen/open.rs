@@ -65,23 +65,24 @@ fn of_run(model: &Model, ui: &Ui, live: &Watched) -> Option<String> {
     let host = live.fleet.name(first.place)?;
     let obligation = &live.run.hosts.get(host)?.open.get(first.key)?.obligation;
     // on a narrow screen the host and for how long stand before what it was
-    let what = if ui.size.0 < MEDIUM { obligation.title.clone() } else { what(ui.theme, obligation) };
+    let was = if ui.size.0 < MEDIUM { String::new() } else { format!(" (was {})", value(&obligation.was)) };
+    let what = format!("{} is {}{was}", obligation.title, value(&obligation.set));
     let long = words::clock(model.now.since(first.since));
     let end = match () {
         () if !live.is_live() => format!("; {} shows what closes it", ui.keys.key(Action::OpenItems)),
         () if count == 1 && ui.size.0 >= WIDE => format!("; {}", when(obligation.close)),
         () => String::new(),
     };
-    let is = if live.is_live() { "is open" } else { "was LEFT OPEN" };
+    let left = if live.is_live() { "" } else { "LEFT OPEN: " };
     let title = |at: usize, key: &str| {
         let name = live.fleet.name(at)?;
         Some(&live.run.hosts.get(name)?.open.get(key)?.obligation.title)
     };
     let same = count <= SAME && live.fleet.open().all(|open| title(open.place, open.key) == Some(&obligation.title));
     Some(match count {
-        1 => format!("{what} {is} on {host} for {long}{end}"),
-        n if same => format!("{what} {is} on {n} hosts; longest {long} ({host}){end}"),
-        n => format!("{n} things open; longest {what} on {host} for {long}{end}"),
+        1 => format!("{left}{what} on {host} for {long}{end}"),
+        n if same => format!("{left}{what} on {n} hosts; longest {long} ({host}){end}"),
+        n => format!("{left}{n} things; longest {what} on {host} for {long}{end}"),
     })
 }
 
