@@ -178,7 +178,7 @@ pub fn of_host(run: &RunState, host: &HostState, held: bool) -> Class {
     if let Some(outcome) = host.outcome.filter(|_| host.undoing.is_none()) {
         return of_outcome(outcome, host.finding.as_ref());
     }
-    if run.finished.is_none() {
+    if !run.is_over() {
         match &host.running {
             _ if host.undoing.is_some() => return Class::RollingBack,
             _ if held => return Class::Held,
@@ -190,7 +190,7 @@ pub fn of_host(run: &RunState, host: &HostState, held: bool) -> Class {
     }
     match summary::outcome(host, run.dry_run) {
         HostOutcome::Ok => of_previews(host),
-        HostOutcome::NotStarted if host.started.is_some() && run.finished.is_none() => Class::Connecting,
+        HostOutcome::NotStarted if host.started.is_some() && !run.is_over() => Class::Connecting,
         outcome => of_outcome(outcome, host.finding.as_ref()),
     }
 }
@@ -300,6 +300,21 @@ mod tests {
                     } else if let Some(outcome) = class.outcome() {
                         prop_assert_eq!(outcome, summary::outcome(host, run.dry_run));
                     }
+                }
+            }
+        }
+
+        #[test]
+        fn a_run_that_nobody_works_on_any_more_is_told_as_its_record_is(events in runs()) {
+            let mut run = RunState::replay(&events);
+            run.abandon();
+            for (name, host) in &run.hosts {
+                let class = of_host(&run, host, is_held(&run, name, host));
+                prop_assert!(!class.is_active(), "{name} {class:?}");
+                let said = summary::outcome(host, run.dry_run);
+                prop_assert!(class.outcome().is_none_or(|outcome| outcome == said), "{name} {class:?} {said}");
+                for unit in host.units.values() {
+                    prop_assert!(!of_unit(Some(unit), false).is_active());
                 }
             }
         }

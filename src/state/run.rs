@@ -88,6 +88,8 @@ pub struct RunState {
     pub notes: Vec<(Timestamp, String, String)>,
     /// How it ended.
     pub finished: Option<Finished>,
+    /// Whether nobody works on it any more though its end is not in the record.
+    pub abandoned: bool,
     /// The steps that have opened something on some host.
     pub openers: BTreeSet<StepId>,
 }
@@ -492,6 +494,22 @@ impl RunState {
             }
             !concerns || !asked.hosts.is_empty()
         });
+    }
+
+    /// Nobody works on it any more: nothing runs, waits or is held, whatever its last events said. What was sent and has
+    /// no end stays unknown.
+    pub fn abandon(&mut self) {
+        self.abandoned = self.finished.is_none();
+        self.waiting.clear();
+        (self.paused, self.gate, self.soaking) = (None, None, None);
+        for host in self.hosts.values_mut() {
+            (host.running, host.undoing) = (None, None);
+        }
+    }
+
+    /// Whether it has come to its end, or will never come to one.
+    pub fn is_over(&self) -> bool {
+        self.finished.is_some() || self.abandoned
     }
 
     /// Everything that is open now, oldest first.

@@ -247,8 +247,6 @@ pub struct Watched {
     pub looked: Looked,
     /// How many of its hosts are in a protected group.
     pub protected: usize,
-    /// Whether it broke off by a fault of this program: no further event comes.
-    pub broken_off: bool,
     /// Whether more happened than could be told: it goes on, and what is shown of it is old.
     pub behind: bool,
 }
@@ -280,9 +278,15 @@ impl Watched {
         watched
     }
 
+    /// Nobody works on it any more, though its end is not in the record.
+    pub fn abandon(&mut self) {
+        self.run.abandon();
+        self.fleet = Fleet::of(&self.run);
+    }
+
     /// Whether it was begun and has not ended.
     pub fn is_live(&self) -> bool {
-        self.run.finished.is_none() && !self.broken_off
+        !self.run.is_over()
     }
 
     /// Whether its preview waits to be confirmed.

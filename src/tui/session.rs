@@ -422,7 +422,7 @@ impl<D: Desk> Session<D> {
         ui.said = None;
         if let Some(live) = model.live.as_mut().filter(|live| live.is_live()) {
             // the record says how far it came; the run is not live any more whatever its last event was
-            live.broken_off = true;
+            live.abandon();
             if let (Ok(_), Some(run)) = (&ended, live.run.run.clone()) {
                 ui.say(model, format!("The run has ended, exit {code}; this is its record."));
                 ui.shown = Shown::Recorded(run.clone());

@@ -20,6 +20,7 @@ use crate::engine;
 use crate::engine::link::Asking;
 use crate::engine::report::Reporter;
 use crate::engine::run::{EngineError, Setup};
+use crate::journal::store::Journal;
 use crate::journal::writer::Writer;
 use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
@@ -27,7 +28,7 @@ use crate::model::host::Host;
 use crate::model::id::{HostName, RunId};
 use crate::model::plan::Plan;
 use crate::model::time::Timestamp;
-use crate::state::timeline::timeline;
+use crate::state::timeline::{Timeline, timeline};
 use crate::tui::action::{Order, Request};
 use crate::tui::model::{Opened, Reply, Watched};
 use crate::tui::session::Desk;
@@ -309,22 +310,31 @@ fn lines(failure: &Failure) -> Vec<String> {
 }
 
 fn opened(settings: &Settings, run: RunId) -> Reply {
-    let events = open::journal(settings).and_then(|journal| journal.events(&run).map_err(open::failed));
-    match events {
-        Ok(events) => Reply::Opened(Box::new(Opened { watched: Watched::of(&events), timeline: timeline(&events), run })),
+    let read = open::journal(settings).and_then(|journal| recorded(&journal, &run));
+    match read {
+        Ok((watched, timeline)) => Reply::Opened(Box::new(Opened { watched, timeline, run })),
         Err(failure) => Reply::Said(failure.message),
     }
 }
 
 fn compared(settings: &Settings, one: &RunId, other: &RunId) -> Reply {
-    let both = open::journal(settings).and_then(|journal| {
-        let read = |run: &RunId| journal.events(run).map(|events| Watched::of(&events)).map_err(open::failed);
-        Ok((read(one)?, read(other)?))
-    });
+    let both = open::journal(settings).and_then(|journal| Ok((recorded(&journal, one)?.0, recorded(&journal, other)?.0)));
     match both {
         Ok(both) => Reply::Compared(Box::new(both)),
         Err(failure) => Reply::Said(failure.message),
     }
+}
+
+/// A recorded run. One that was killed has no end in its record, and is none that runs.
+fn recorded(journal: &Journal, run: &RunId) -> Result<(Watched, Timeline), Failure> {
+    // asked first: one that ends meanwhile has its end in what is read after
+    let runs = journal.holder(run).is_some();
+    let events = journal.events(run).map_err(open::failed)?;
+    let mut watched = Watched::of(&events);
+    if !runs && !watched.run.is_over() {
+        watched.abandon();
+    }
+    Ok((watched, timeline(&events)))
 }
 
 #[cfg(test)]

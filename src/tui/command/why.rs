@@ -38,7 +38,7 @@ fn waits(run: &RunState, host: &HostName) -> String {
     let batch = run.batches.iter().position(|batch| batch.contains(host)).map_or(0, |at| at + 1);
     let now = run.batch.map_or(0, |(n, _)| n);
     match () {
-        () if run.finished.is_some() => "was never begun: the run ended before its turn".to_owned(),
+        () if run.is_over() => "was never begun: the run ended before its turn".to_owned(),
         () if run.stopping.is_some() => "is not begun any more: the run is stopping".to_owned(),
         () if run.asked.is_some() && run.confirmed.is_none() => "waits for the run to be confirmed".to_owned(),
         () if batch > now => {

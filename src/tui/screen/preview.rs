@@ -99,7 +99,7 @@ fn hint(ui: &Ui, watched: &Watched) -> String {
     let long = ui.size.0 >= 80;
     let text = match () {
         () if matches!(ui.shown, Shown::Recorded(_)) => "This is what was foreseen; nothing is looked at again.",
-        () if run.declined.is_some() || (run.finished.is_some() && run.begun.is_empty()) => {
+        () if run.declined.is_some() || (run.is_over() && run.begun.is_empty()) => {
             "This run has ended and nothing was changed. r looks again."
         }
         () if watched.is_past_preview() => "This is what was foreseen before the run; Enter shows the run.",

@@ -67,7 +67,7 @@ pub fn sentence(model: &Model, ui: &Ui) -> String {
         (Some(recorded), Shown::Recorded(run)) if of_run => {
             format!("Nothing is changing (record of run {run}). {}", of_ended(recorded))
         }
-        (Some(live), Shown::Live) if of_run && live.broken_off => {
+        (Some(live), Shown::Live) if of_run && live.run.abandoned => {
             "This run broke off by a fault of this program: what it had begun may still run on its hosts.".to_owned()
         }
         (Some(live), Shown::Live) if of_run => format!("Nothing is changing. {}", of_ended(live)),

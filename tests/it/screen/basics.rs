@@ -11,7 +11,7 @@ use runbook::tui::model::{Opened, Watched};
 use runbook::tui::ui::{Panel, Screen, Shown};
 
 use crate::screen::page::Desk;
-use crate::screen::story::{START, failed, previewed};
+use crate::screen::story::{START, failed, host, previewed};
 
 fn desk() -> Desk {
     Desk::new(Timestamp::from_millis(START))
@@ -128,4 +128,24 @@ fn below_the_smallest_size_one_line_says_what_is_going_on() {
     let mut desk = desk().sized((39, 7));
     desk.wait(Duration::from_secs(1));
     assert_eq!(desk.page().trim_end(), "NOW   Nothing is running.");
+}
+
+#[test]
+fn a_run_that_was_killed_is_not_shown_as_one_that_runs() {
+    let mut story = failed();
+    let next = host("web-06");
+    story.batch(4, 4, std::slice::from_ref(&next)).started(&next, "precheck");
+    let mut watched = Watched::of(&story.events);
+    watched.abandon();
+    let run = RunId::parse("7f3a9c").expect("an id");
+    let mut desk = desk().sized((140, 40));
+    desk.model.opened = Some(Opened { run: run.clone(), watched, timeline: timeline(&story.events) });
+    desk.ui.shown = Shown::Recorded(run);
+    desk.ui.screen = Screen::Run;
+    let page = desk.page();
+    assert!(page.starts_with("DONE "), "{page}");
+    assert!(page.contains("It did not come to its end."), "{page}");
+    for lie in ["running", "connecting", "WAITS FOR YOU", "held for", "waiting"] {
+        assert!(!page.contains(lie), "{lie}: {page}");
+    }
 }

@@ -39,7 +39,7 @@ pub fn counts(fleet: &Fleet) -> Vec<(Class, String)> {
 /// is not known, and while the run is held.
 pub fn left(watched: &Watched, now: Timestamp) -> Option<Duration> {
     let run = &watched.run;
-    if run.finished.is_some() || run.paused.is_some() || !run.waiting.is_empty() || run.stopping.is_some() {
+    if run.is_over() || run.paused.is_some() || !run.waiting.is_empty() || run.stopping.is_some() {
         return None;
     }
     let mut times: Vec<Duration> = run.begun.iter().rev().take(TIMED).filter(|batch| !batch.canary).filter_map(time_of).collect();
@@ -99,7 +99,7 @@ fn counted(model: &Model, ui: &Ui, watched: &Watched, columns: usize, shape: Abo
     let (theme, run) = (ui.theme, &watched.run);
     let tail = tail(model, watched);
     let lead = match run.batch {
-        Some((n, of)) if !shape.narrow && run.finished.is_none() => format!("batch {n} of {of}  "),
+        Some((n, of)) if !shape.narrow && !run.is_over() => format!("batch {n} of {of}  "),
         _ => String::new(),
     };
     let label = if shape.narrow { 6 } else { 0 };
@@ -136,7 +136,7 @@ fn tallied(theme: Theme, watched: &Watched, words: bool) -> Cells {
     let mut line = Cells::new(theme);
     for (n, (class, text)) in counts(&watched.fleet).into_iter().enumerate() {
         let text = match words {
-            true if class == Class::Waiting && watched.run.finished.is_some() => text.replace("waiting", "not started"),
+            true if class == Class::Waiting && watched.run.is_over() => text.replace("waiting", "not started"),
             true => text,
             false => format!("{} {}", theme.mark(class), watched.fleet.counts().of(class)),
         };
@@ -156,7 +156,7 @@ fn quiet(class: Class) -> Tone {
 /// `held for 0:09`, `watching 3 hosts, 8 s left`, `about 12 min left`.
 fn tail(model: &Model, watched: &Watched) -> String {
     let run = &watched.run;
-    if run.finished.is_some() {
+    if run.is_over() {
         return String::new();
     }
     if let Some(paused) = &run.paused {

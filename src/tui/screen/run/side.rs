@@ -180,7 +180,7 @@ fn failures(ui: &Ui, watched: &Watched, columns: usize) -> Vec<Cells> {
         let room = columns.saturating_sub(line.used() + width(&end) + 3).max(8);
         lines.push(line.cell(Tone::Plain, &why, room).right(Tone::Dim, &end, columns.saturating_sub(1)));
     }
-    if !lines.is_empty() && run.finished.is_none() && run.max_failures > 0 {
+    if !lines.is_empty() && !run.is_over() && run.max_failures > 0 {
         let failed: usize = run.begun.iter().filter_map(|batch| fleet.batch(batch.n)).map(counted).sum();
         let limit = format!("no further batch from {} on; {failed} so far", count(run.max_failures, "failure"));
         lines.push(Cells::of(theme, Tone::Dim, &limit));
@@ -249,7 +249,7 @@ fn batches(model: &Model, ui: &Ui, watched: &Watched, columns: usize) -> Vec<Cel
         };
         let hosts: usize = run.batches.iter().skip(begun).take(LAST).map(Vec::len).sum();
         let more = if run.batches.len() - begun > LAST { "more than " } else { "" };
-        let word = if run.finished.is_some() { "not started" } else { "waiting" };
+        let word = if run.is_over() { "not started" } else { "waiting" };
         let line = Cells::of(theme, Tone::Plain, &name).to(11).put(Tone::Dim, theme.mark(Class::Waiting));
         lines.push(line.put(Tone::Dim, &format!(" {more}{hosts} {word}")));
     }

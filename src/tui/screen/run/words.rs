@@ -35,7 +35,7 @@ pub(super) fn of_host(watched: &Watched, place: usize, now: Timestamp) -> Option
     let text = match class {
         Class::Held => held(watched, place, name, host),
         class if class.is_problem() => problem(watched, place, class),
-        Class::Waiting => match host.excluded.as_ref().filter(|_| run.finished.is_none()) {
+        Class::Waiting => match host.excluded.as_ref().filter(|_| !run.is_over()) {
             Some(by) => format!("left out by {by}"),
             None => waits(run, fleet.batch_of(place)),
         },
@@ -80,7 +80,7 @@ fn step_of(watched: &Watched, place: usize) -> Option<&StepId> {
 
 fn waits(run: &RunState, batch: Option<usize>) -> String {
     let word = match () {
-        () if run.finished.is_some() => return "not started".to_owned(),
+        () if run.is_over() => return "not started".to_owned(),
         () if run.stopping.is_some() => return "waiting, will not start".to_owned(),
         () if run.paused.is_some() || !run.waiting.is_empty() => " (held)",
         () => "",
@@ -131,11 +131,11 @@ pub(super) fn running_hosts(watched: &Watched) -> usize {
 pub(super) fn name_of_group(watched: &Watched, key: &GroupKey, hosts: usize, columns: usize, theme: Theme) -> String {
     let run = &watched.run;
     match key.class {
-        Class::Running => match (run.batch, run.finished.is_some()) {
+        Class::Running => match (run.batch, run.is_over()) {
             (Some((n, _)), false) => format!("running, batch {n}"),
             _ => "running".to_owned(),
         },
-        Class::Waiting if run.finished.is_some() => "not started".to_owned(),
+        Class::Waiting if run.is_over() => "not started".to_owned(),
         Class::Waiting => "waiting".to_owned(),
         Class::Ok if run.begun.is_empty() => "nothing to change".to_owned(),
         Class::Ok => "done".to_owned(),
@@ -168,7 +168,7 @@ pub(super) fn state_of_group(watched: &Watched, key: &GroupKey, first: usize, co
     let (run, fleet) = (&watched.run, &watched.fleet);
     match key.class {
         Class::Running => "hosts in each step".to_owned(),
-        Class::Waiting if run.finished.is_none() => {
+        Class::Waiting if !run.is_over() => {
             let begun = run.begun.len();
             count(run.batches.len().saturating_sub(begun), "batch").replace("batchs", "batches")
         }
