@@ -377,6 +377,15 @@ impl Model {
         live.protected = protected.unwrap_or(live.protected);
     }
 
+    /// Counts the protected hosts of the live run again, by an inventory that was read anew.
+    pub fn count_protected(&mut self) {
+        let hosts = self.live.as_ref().map(|live| live.run.order.clone()).unwrap_or_default();
+        let protected = self.protected(&hosts);
+        if let Some(live) = &mut self.live {
+            live.protected = protected;
+        }
+    }
+
     /// How many of these hosts are in a protected group.
     pub fn protected<'h>(&self, hosts: impl IntoIterator<Item = &'h HostName>) -> usize {
         let Some(inventory) = self.inventory() else { return 0 };

@@ -357,6 +357,7 @@ impl<D: Desk> Session<D> {
             Reply::Shelf(shelf) => {
                 let first = model.shelf.read.is_none();
                 model.shelf = *shelf;
+                model.count_protected();
                 if first {
                     screen::settle(ui, model);
                     return self.follow(opened(&self.parts.ui, &self.parts.model)).await;
