@@ -22,7 +22,7 @@ use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
 use crate::world::ssh::known_hosts::{Known, LookupName, Trust};
 use crate::world::ssh::trust::TrustStore;
-use crate::world::ssh::wire::{Gauge, Wire};
+use crate::world::ssh::wire::{Carrier, Gauge, Wire};
 use crate::world::timeouts::Timeouts;
 
 const CLIENT_ID: &str = concat!("SSH-2.0-runbook_", env!("CARGO_PKG_VERSION"));
@@ -113,14 +113,14 @@ impl Ground {
 
     async fn exchange_keys(
         &self,
-        tcp: TcpStream,
+        carrier: impl Carrier + 'static,
         gauge: &Arc<Gauge>,
         learned: &Arc<Learned>,
         known: Known,
         name: &LookupName,
     ) -> Result<Handle<Client>, Finding> {
         let config = Arc::new(self.config(&known));
-        let wire = Wire::new(tcp, Arc::clone(gauge), CLIENT_ID.len() + 2);
+        let wire = Wire::new(carrier, Arc::clone(gauge), CLIENT_ID.len() + 2);
         let joining = connect_stream(config, wire, Client::new(known, Arc::clone(learned)));
         let mut joining = Box::pin(joining);
         let banner = Instant::now() + self.timeouts.banner;

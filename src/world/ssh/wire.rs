@@ -52,9 +52,23 @@ impl Gauge {
     }
 }
 
+/// What an SSH connection can run over: a socket, or in tests and behind a jump host any stream of bytes.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Asks that what came in is acknowledged at once. An optimisation: by default nothing happens.
+    fn quick_ack(&self) {}
+}
+
+impl Carrier for TcpStream {
+    #[cfg(target_os = "linux")]
+    fn quick_ack(&self) {
+        // a kernel that refuses only makes the handshake slower
+        let _ = rustix::net::sockopt::set_tcp_quickack(self, true);
+    }
+}
+
 /// The stream itself, owned by the SSH library.
 pub(crate) struct Wire {
-    tcp: TcpStream,
+    carrier: Box<dyn Carrier>,
     gauge: Arc<Gauge>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     own_banner: usize,
@@ -63,9 +77,9 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// `own_banner` is the length of our identification line: what is written after it means theirs was accepted.
-    pub(crate) fn new(tcp: TcpStream, gauge: Arc<Gauge>, own_banner: usize) -> Self {
+    pub(crate) fn new(carrier: impl Carrier + 'static, gauge: Arc<Gauge>, own_banner: usize) -> Self {
         let cut = Box::pin(gauge.cut.clone().cancelled_owned());
-        Self { tcp, gauge, cut, own_banner, written: 0 }
+        Self { carrier: Box::new(carrier), gauge, cut, own_banner, written: 0 }
     }
 
     fn alive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -83,25 +97,16 @@ impl Wire {
             hello.extend_from_slice(&bytes[..room]);
         }
         if !self.gauge.settled.load(Ordering::Relaxed) {
-            quick_ack(&self.tcp);
+            self.carrier.quick_ack();
         }
     }
 }
-
-#[cfg(target_os = "linux")]
-fn quick_ack(tcp: &TcpStream) {
-    // an optimisation: a kernel that refuses only makes the handshake slower
-    let _ = rustix::net::sockopt::set_tcp_quickack(tcp, true);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn quick_ack(_tcp: &TcpStream) {}
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.alive(cx)?;
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        let polled = Pin::new(&mut self.carrier).poll_read(cx, buf);
         if matches!(polled, Poll::Ready(Ok(()))) {
             self.note(&buf.filled()[before..]);
         }
@@ -112,7 +117,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.alive(cx)?;
-        let polled = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        let polled = Pin::new(&mut self.carrier).poll_write(cx, buf);
         if let Poll::Ready(Ok(count)) = polled
             && self.written <= self.own_banner
         {
@@ -126,10 +131,10 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.alive(cx)?;
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        Pin::new(&mut self.carrier).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.carrier).poll_shutdown(cx)
     }
 }
