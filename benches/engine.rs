@@ -219,6 +219,7 @@ fn facts(host: &HostName) -> Facts {
         hostname: host.to_string(),
         boot_id: None,
         machine_id: None,
+        instance_id: None,
         skew_ms: 0,
         skew_err_ms: 1,
     }

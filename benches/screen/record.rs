@@ -172,6 +172,7 @@ impl Teller {
             hostname: host.to_string(),
             boot_id: None,
             machine_id: None,
+            instance_id: None,
             skew_ms: 0,
             skew_err_ms: 1,
         };

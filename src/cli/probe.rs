@@ -277,6 +277,7 @@ mod tests {
             hostname: "ip-10-0-0-1".to_owned(),
             boot_id: None,
             machine_id: None,
+            instance_id: None,
             skew_ms,
             skew_err_ms: 6,
         };

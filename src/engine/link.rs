@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::brake::Pass;
 use crate::engine::budget::Budget;
 use crate::engine::dispatch::Recorder;
+use crate::engine::machines::Machines;
 use crate::engine::orders::Orders;
 use crate::engine::shared::Shared;
 use crate::engine::world::{Connected, Session, World};
@@ -17,6 +18,7 @@ use crate::model::host::{Facts, Host};
 use crate::model::id::{HostName, StepId};
 use crate::model::op::{Exit, Op, Reply};
 use crate::model::step::Target;
+use crate::model::visible::visible;
 
 /// How often a lost connection is made again for a look.
 const RECONNECTS: u32 = 2;
@@ -35,6 +37,8 @@ pub struct RunContext<W: World> {
     pub budget: Arc<Budget>,
     /// Steps that run once a run.
     pub shared: Arc<Shared>,
+    /// Which machine answered under which name; none where nothing is changed.
+    pub machines: Option<Arc<Machines>>,
     /// Whether what commands print is told.
     pub with_output: bool,
     /// Cancelled when the record is lost.
@@ -63,6 +67,7 @@ impl<W: World> Clone for RunContext<W> {
             asking: Arc::clone(&self.asking),
             budget: Arc::clone(&self.budget),
             shared: Arc::clone(&self.shared),
+            machines: self.machines.clone(),
             with_output: self.with_output,
             lost: self.lost.clone(),
             deaf: self.deaf.clone(),
@@ -76,7 +81,8 @@ impl<W: World> RunContext<W> {
         let budget = Arc::new(Budget::new(None));
         let (asking, shared) = (Arc::default(), Arc::default());
         let deaf = CancellationToken::new();
-        Self { world, recorder, orders: Orders::none(), asking, budget, shared, with_output: false, lost, deaf }
+        let orders = Orders::none();
+        Self { world, recorder, orders, asking, budget, shared, machines: None, with_output: false, lost, deaf }
     }
 
     /// Whether nothing new may start.
@@ -164,6 +170,9 @@ impl<W: World> Link<W> {
         match connected {
             Ok((session, connected)) => {
                 self.admit(&connected.facts)?;
+                if let Some(machines) = &ctx.machines {
+                    machines.meet(&self.host.name, &connected)?;
+                }
                 self.machine.clone_from(&connected.facts.machine_id);
                 self.told(ctx, &connected).await;
                 self.target = Some(Target { host: self.host.clone(), facts: connected.facts });
@@ -184,8 +193,22 @@ impl<W: World> Link<W> {
         }
     }
 
-    /// The machine behind the name must be the one that was looked at before.
+    /// The machine behind the name must be the one that the inventory means, and the one that was looked at before.
     fn admit(&self, facts: &Facts) -> Result<(), Finding> {
+        match (&self.host.instance_id, &facts.instance_id) {
+            (None, _) => {}
+            (Some(want), Some(is)) if want == is => {}
+            (Some(want), Some(is)) => {
+                let summary = format!("another machine answers: expected instance {want}, this is {}", visible(is));
+                return Err(Finding::new("identity-mismatch", summary)
+                    .hint("was the instance replaced, or its address given to another one? check `address` and `instance_id` in the inventory"));
+            }
+            (Some(want), None) => {
+                let summary = format!("the host does not say which instance it is; expected {want}");
+                return Err(Finding::new("identity-unreadable", summary)
+                    .hint("it is read from /sys/class/dmi/id/board_asset_tag and /var/lib/cloud/data/instance-id; without them remove `instance_id`"));
+            }
+        }
         let Some(before) = &self.machine else { return Ok(()) };
         match &facts.machine_id {
             Some(now) if now == before => Ok(()),

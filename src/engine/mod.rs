@@ -13,6 +13,7 @@ pub mod excluded;
 pub mod lane;
 pub mod link;
 pub mod log;
+pub mod machines;
 pub mod orders;
 pub mod report;
 pub mod run;

@@ -108,7 +108,8 @@ pub async fn run<W: World, L: Log>(setup: Setup<W, L>) -> Result<RunState, Engin
     let budget = Arc::new(Budget::new(setup.plan.rollout.max_out.map(|out| out.of(setup.plan.lanes.len()))));
     let (recorder, shared) = (dispatch.recorder.clone(), Arc::default());
     let (world, with_output, deaf) = (setup.world, setup.with_output, dispatch.deaf.clone());
-    let ctx = RunContext { world, recorder, orders, asking, budget, shared, with_output, lost, deaf };
+    let machines = (setup.plan.risk != Risk::ReadOnly).then(Arc::default);
+    let ctx = RunContext { world, recorder, orders, asking, budget, shared, machines, with_output, lost, deaf };
     let heart = tokio::spawn(beat(dispatch.recorder.clone()));
     let mut driver = Driver {
         ctx,

@@ -48,6 +48,7 @@ struct RawHost {
     at: std::ops::Range<usize>,
     address: String,
     host_key_alias: Option<String>,
+    instance_id: Option<String>,
     tags: Vec<String>,
     targets: BTreeMap<String, String>,
     access: Access,
@@ -179,6 +180,11 @@ impl Loader<'_> {
             self.found.push(found.help_if(address.contains(':').then(|| "the port has a key of its own: port = 22".to_owned())));
         }
         let host_key_alias = table.string("host_key_alias", self.found).map(str::to_owned);
+        let instance_id = table.string("instance_id", self.found).map(str::to_owned);
+        if instance_id.as_ref().is_some_and(|id| !is_instance_id(id)) {
+            let message = "this is no instance id: 1 to 64 letters, digits and . _ : -";
+            self.found.push(Diagnostic::error("E204", message).at(table.find("instance_id"), ""));
+        }
         let mut tags = Vec::new();
         for (tag, node) in table.strings("tags", self.found).unwrap_or_default() {
             let selectable = Selector::parse(&format!("tag:{tag}")).is_ok_and(|s| !s.text().contains(',') && !tag.contains(' '));
@@ -196,12 +202,12 @@ impl Loader<'_> {
                 _ => self.found.push(wrong_type(&target.key, "the id of a target, a text", &target.node)),
             }
         }
-        // a guard that is written down and does not guard would be worse than none
-        table.unbuilt(&["jump", "instance_id"], self.found);
+        // a way that is written down and not gone would lead somewhere else
+        table.unbuilt(&["jump"], self.found);
         table.finish(self.found);
         let name = name?;
         let address = address.map_or_else(|| name.to_string(), str::to_owned);
-        Some(RawHost { name, at, address, host_key_alias, tags, targets, access })
+        Some(RawHost { name, at, address, host_key_alias, instance_id, tags, targets, access })
     }
 
     fn groups<'n>(&mut self, entries: &'n [Entry]) -> Vec<RawGroup<'n>> {
@@ -327,7 +333,7 @@ impl Loader<'_> {
                 name: host.name,
                 address: host.address,
                 host_key_alias: host.host_key_alias,
-                instance_id: None,
+                instance_id: host.instance_id,
                 tags: host.tags,
                 groups: belongs.iter().map(|g| groups[*g].name.clone()).collect(),
                 protected: belongs.iter().any(|g| groups[*g].protected),
@@ -360,6 +366,11 @@ impl Loader<'_> {
             sha256: self.source.sha256.clone(),
         })
     }
+}
+
+fn is_instance_id(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// An IP address or a DNS name: nothing that could be taken for an option, a port or a user.

@@ -29,7 +29,7 @@ pub struct Host {
     /// The name to look its key up by, instead of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_key_alias: Option<String>,
-    /// What the machine must say of itself before the first change.
+    /// What the machine must say of itself, or nothing is asked of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
     /// Free labels, such as `az-a`.
@@ -67,6 +67,9 @@ pub struct Facts {
     /// The machine's id; absent where the host does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<String>,
+    /// Its id at the cloud, such as `i-0a1`; absent where the host does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<String>,
     /// How far the host's clock is ahead of ours, in milliseconds.
     pub skew_ms: i64,
     /// Half the round trip in which the skew was measured: the skew is known no better than this.

@@ -47,6 +47,7 @@ fn target(home: &Path) -> Target {
         hostname: "web-1".to_owned(),
         boot_id: None,
         machine_id: None,
+        instance_id: None,
         skew_ms: 0,
         skew_err_ms: 0,
     };

@@ -250,6 +250,7 @@ fn target() -> Target {
         hostname: "here".to_owned(),
         boot_id: None,
         machine_id: None,
+        instance_id: None,
         skew_ms: 0,
         skew_err_ms: 0,
     };

@@ -124,6 +124,7 @@ impl Story {
             hostname: name.to_owned(),
             boot_id: None,
             machine_id: None,
+            instance_id: None,
             skew_ms: 0,
             skew_err_ms: 5,
         };

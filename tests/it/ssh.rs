@@ -1,6 +1,7 @@
 //! SSH against a real sshd, and against servers that misbehave: no status is ever made up.
 
 mod calls;
+mod identity;
 mod joining;
 mod known_hosts;
 mod others;

@@ -228,6 +228,7 @@ impl Machine {
             hostname: self.name.clone(),
             boot_id: Some(self.boot_id.clone()),
             machine_id: Some(self.machine_id.clone()),
+            instance_id: None,
             skew_ms: self.skew,
             skew_err_ms: u64::try_from(self.round.as_millis() / 2).unwrap_or(u64::MAX),
         }

@@ -20,7 +20,7 @@ const MAX_FIELD: usize = 1024;
 pub(crate) fn read(answer: &[u8], asked: Asked) -> Result<Facts, Unreadable> {
     let text = std::str::from_utf8(answer).map_err(|_| Unreadable("facts in UTF-8"))?;
     let fields: Vec<&str> = text.split('\0').map(str::trim).collect();
-    let [system, id, home, boot, machine, clock, ""] = fields[..] else { return Err(Unreadable("facts")) };
+    let [system, id, home, boot, machine, instance, clock, ""] = fields[..] else { return Err(Unreadable("facts")) };
     if fields.iter().any(|field| field.len() > MAX_FIELD || field.chars().any(char::is_control)) {
         return Err(Unreadable("facts in plain words"));
     }
@@ -40,6 +40,7 @@ pub(crate) fn read(answer: &[u8], asked: Asked) -> Result<Facts, Unreadable> {
         hostname: hostname.trim().to_owned(),
         boot_id: (!boot.is_empty()).then(|| boot.to_owned()),
         machine_id: (!machine.is_empty()).then(|| machine.to_owned()),
+        instance_id: (!instance.is_empty()).then(|| instance.to_owned()),
         skew_ms,
         skew_err_ms,
     })
@@ -73,7 +74,8 @@ mod tests {
 
     #[test]
     fn facts_are_read() {
-        let answer = b"Linux web-1 x86_64\0uid=1000(ec2-user) gid=1000(ec2-user)\0/home/ec2-user\0b-1\0\x001795243679045123456\0";
+        let answer =
+            b"Linux web-1 x86_64\0uid=1000(ec2-user) gid=1000(ec2-user)\0/home/ec2-user\0b-1\0\0i-0a1\x001795243679045123456\0";
         let want = Facts {
             os: "Linux".to_owned(),
             arch: "x86_64".to_owned(),
@@ -83,6 +85,7 @@ mod tests {
             hostname: "web-1".to_owned(),
             boot_id: Some("b-1".to_owned()),
             machine_id: None,
+            instance_id: Some("i-0a1".to_owned()),
             skew_ms: 2025,
             skew_err_ms: 21,
         };
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_clock_without_fractions_is_known_less_well() {
-        let answer = b"Darwin m arm64\0uid=501 gid=20\0/u\0\0\x001795243677N\0";
+        let answer = b"Darwin m arm64\0uid=501 gid=20\0/u\0\0\0\x001795243677N\0";
         let facts = read(answer, ASKED).expect("readable");
         assert_eq!((facts.user.as_str(), facts.uid, facts.skew_ms, facts.skew_err_ms), ("501", 501, 480, 521));
     }
@@ -100,11 +103,11 @@ mod tests {
     fn what_does_not_parse_is_unreadable() {
         for (answer, what) in [
             (&b""[..], "facts"),
-            (b"Linux\0uid=0(root)\0/root\0\0\x001\0", "system"),
-            (b"Linux h x\0uid=root\0/root\0\0\x001\0", "user"),
-            (b"Linux h x\0uid=0(root)\0root\0\0\x001\0", "home directory"),
-            (b"Linux h x\0uid=0(root)\0/root\0\0\0now\0", "clock"),
-            (b"Linux h x\0uid=0(root)\0/ro\x1bot\0\0\x001\0", "facts in plain words"),
+            (b"Linux\0uid=0(root)\0/root\0\0\0\x001\0", "system"),
+            (b"Linux h x\0uid=root\0/root\0\0\0\x001\0", "user"),
+            (b"Linux h x\0uid=0(root)\0root\0\0\0\x001\0", "home directory"),
+            (b"Linux h x\0uid=0(root)\0/root\0\0\0\0now\0", "clock"),
+            (b"Linux h x\0uid=0(root)\0/ro\x1bot\0\0\0\x001\0", "facts in plain words"),
             (b"\xff", "facts in UTF-8"),
         ] {
             assert_eq!(read(answer, ASKED), Err(Unreadable(what)));

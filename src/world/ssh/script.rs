@@ -46,11 +46,14 @@ IFS= read -r line <"/proc/$pid/stat"; set -- ${line##*) }; group=$3
 else group=$(ps -o pgid= -p "$pid" 2>/dev/null); fi
 printf '%s %s\n' "$pid" $group"#;
 
-/// What the host says of itself, separated by NUL.
-pub(crate) const FACTS: &str = r#"LC_ALL=C; export LC_ALL; boot=; machine=
+/// What the host says of itself, separated by NUL. The id of its instance is asked of the hypervisor first: an image that
+/// was cloned brings the files of another one.
+pub(crate) const FACTS: &str = r#"LC_ALL=C; export LC_ALL; boot=; machine=; instance=
 { IFS= read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
 { IFS= read -r machine </etc/machine-id; } 2>/dev/null
-printf '%s\0%s\0%s\0%s\0%s\0%s\0' "$(uname -snm)" "$(id)" "$HOME" "$boot" "$machine" "$(date +%s%N)""#;
+{ IFS= read -r instance </sys/class/dmi/id/board_asset_tag; } 2>/dev/null
+case $instance in i-*) ;; *) instance=; { IFS= read -r instance </var/lib/cloud/data/instance-id; } 2>/dev/null;; esac
+printf '%s\0%s\0%s\0%s\0%s\0%s\0%s\0' "$(uname -snm)" "$(id)" "$HOME" "$boot" "$machine" "$instance" "$(date +%s%N)""#;
 
 /// Ends the process group `RB_GROUP` (unless `RB_WATCH` is set: then it only looks) and says `gone` with the signal
 /// that did it, or `alive`. A group is gone when the kernel says so, or when all that is left of it are zombies.

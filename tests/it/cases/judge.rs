@@ -108,6 +108,7 @@ fn target(facts: &file::Facts) -> Target {
         hostname: "proxy-1".to_owned(),
         boot_id: None,
         machine_id: None,
+        instance_id: None,
         skew_ms: 0,
         skew_err_ms: 1,
     };

@@ -151,6 +151,7 @@ impl World for ScriptedWorld {
             hostname: host.name.to_string(),
             boot_id: None,
             machine_id: Some(machine.machine_id.map_or_else(|| format!("machine-{}", host.name), str::to_owned)),
+            instance_id: None,
             skew_ms: 0,
             skew_err_ms: 1,
         };

@@ -114,6 +114,7 @@ impl Story {
                 hostname: name.to_string(),
                 boot_id: None,
                 machine_id: None,
+                instance_id: None,
                 skew_ms,
                 skew_err_ms: 20,
             },
