@@ -11,29 +11,58 @@ use crate::model::id::HostName;
 /// keys: only all of them together are one machine.
 type Identity = [String; 5];
 
-/// The machines of a run, by who was first to answer as them.
+/// The machines of a run, by the names that they answered under.
 #[derive(Debug, Default)]
 pub struct Machines {
-    met: Mutex<HashMap<Identity, HostName>>,
+    met: Mutex<Met>,
+}
+
+#[derive(Debug, Default)]
+struct Met {
+    names: HashMap<Identity, Vec<HostName>>,
+    /// Names that are not worked under, once that is settled.
+    twins: Option<HashMap<HostName, Finding>>,
 }
 
 impl Machines {
-    /// Notes which machine answers under a name; an error if it already answers under another one. A machine that does
-    /// not tell its boot cannot be told from others and passes.
+    /// Notes which machine answers under a name; an error if it is worked on under another one. A machine that does not
+    /// tell its boot cannot be told from others and passes.
     pub fn meet(&self, name: &HostName, connected: &Connected) -> Result<(), Finding> {
         let facts = &connected.facts;
         let Some(boot) = facts.boot_id.clone() else { return Ok(()) };
         let machine = facts.machine_id.clone().unwrap_or_default();
         let identity = [connected.fingerprint.clone(), boot, machine, facts.hostname.clone(), facts.user.clone()];
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = met.entry(identity).or_insert_with(|| name.clone());
-        if first == name {
-            return Ok(());
+        let Met { names, twins } = &mut *met;
+        let names = names.entry(identity).or_default();
+        if !names.contains(name) {
+            names.push(name.clone());
         }
-        let summary = format!("this is the same machine as `{first}`: the same host key, boot, machine id, host name and user");
-        Err(Finding::new("same-machine", summary)
-            .hint("remove one of the two names from the inventory, or leave it out with --exclude"))
+        match (twins, names.first()) {
+            (Some(twins), Some(first)) if first != name => Err(twins.entry(name.clone()).or_insert_with(|| same(first)).clone()),
+            _ => Ok(()),
+        }
     }
+
+    /// Once all have been met: of the names of one machine the first in `order` is worked under. The others, and why not.
+    pub fn settle(&self, order: &[&HostName]) -> HashMap<HostName, Finding> {
+        let place: HashMap<&HostName, usize> = order.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut twins = HashMap::new();
+        for names in met.names.values_mut() {
+            names.sort_by_key(|name| place.get(name).copied().unwrap_or(usize::MAX));
+            if let [first, others @ ..] = names.as_slice() {
+                twins.extend(others.iter().map(|other| (other.clone(), same(first))));
+            }
+        }
+        met.twins = Some(twins.clone());
+        twins
+    }
+}
+
+fn same(first: &HostName) -> Finding {
+    let summary = format!("this is the same machine as `{first}`: the same host key, boot, machine id, host name and user");
+    Finding::new("same-machine", summary).hint("remove one of the two names from the inventory, or leave it out with --exclude")
 }
 
 #[cfg(test)]
@@ -63,20 +92,30 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_has_one_name_in_a_run() {
+    fn a_machine_is_worked_on_under_the_first_of_its_names() {
         let machines = Machines::default();
-        let meet = |name: &str, connected: Connected| {
-            machines.meet(&HostName::parse(name).expect("a name"), &connected).map_err(|finding| finding.code)
-        };
-        assert_eq!(meet("web-1", connected("k", Some("b"), "app")), Ok(()));
-        // met again after its connection was lost
-        assert_eq!(meet("web-1", connected("k", Some("b"), "app")), Ok(()));
-        assert_eq!(meet("web-2", connected("k", Some("b"), "app")), Err("same-machine".to_owned()));
-        // another user's processes, a clone of the image, a container with a key of its own, a host that does not tell
-        assert_eq!(meet("web-3", connected("k", Some("b"), "other")), Ok(()));
-        assert_eq!(meet("web-4", connected("k", Some("b2"), "app")), Ok(()));
-        assert_eq!(meet("web-5", connected("k2", Some("b"), "app")), Ok(()));
-        assert_eq!(meet("web-6", connected("k", None, "app")), Ok(()));
-        assert_eq!(meet("web-7", connected("k", None, "app")), Ok(()));
+        let name = |name: &str| HostName::parse(name).expect("a name");
+        let meet = |host: &str, connected: Connected| machines.meet(&name(host), &connected).map_err(|finding| finding.code);
+        // another user's processes, a clone of the image, a container with a key of its own, hosts that do not tell
+        let others = [
+            ("k", Some("b"), "other"),
+            ("k", Some("b2"), "app"),
+            ("k2", Some("b"), "app"),
+            ("k", None, "app"),
+            ("k", None, "app"),
+        ];
+        let all = [("k", Some("b"), "app"), ("k", Some("b"), "app")].into_iter().chain(others).collect::<Vec<_>>();
+        let order: Vec<HostName> = (1..=all.len()).map(|n| name(&format!("web-{n}"))).collect();
+        // who answers first decides nothing
+        for (host, (key, boot, user)) in order.iter().zip(&all).rev() {
+            assert_eq!(meet(host.as_str(), connected(key, *boot, user)), Ok(()));
+        }
+        let twins = machines.settle(&order.iter().collect::<Vec<_>>());
+        assert_eq!(twins.keys().collect::<Vec<_>>(), [&order[1]]);
+        let again = || connected("k", Some("b"), "app");
+        assert_eq!(meet("web-1", again()), Ok(()));
+        for late in ["web-2", "web-9"] {
+            assert_eq!(meet(late, again()), Err("same-machine".to_owned()));
+        }
     }
 }

@@ -289,7 +289,8 @@ impl<W: World> Driver<W> {
             })
             .await;
         self.ctx.shared = run;
-        let previews = previews?;
+        let mut previews = previews?;
+        self.hold_twins(&mut previews).await?;
         let mut groups: BTreeMap<&str, Vec<HostName>> = BTreeMap::new();
         let mut basis = BTreeMap::new();
         for (index, preview) in &previews {
@@ -317,6 +318,22 @@ impl<W: World> Driver<W> {
         };
         self.ctx.recorder.note(summary).await?;
         Ok(previews)
+    }
+
+    /// A machine that answered under two names is left to the first of them in run order.
+    async fn hold_twins(&mut self, previews: &mut BTreeMap<usize, LanePreview>) -> Result<(), EngineError> {
+        let Some(machines) = &self.ctx.machines else { return Ok(()) };
+        let order: Vec<&HostName> =
+            self.plan.batches.iter().flatten().filter_map(|i| self.plan.lanes.get(*i)).map(|lane| &lane.host.name).collect();
+        let twins = machines.settle(&order);
+        for (index, preview) in previews {
+            let Some(Some(lane)) = self.lanes.get_mut(*index) else { continue };
+            let Some(finding) = twins.get(lane.name()) else { continue };
+            let (host, state) = (lane.name().clone(), "down".to_owned());
+            self.ctx.recorder.note(EventKind::HostReach { host, state, finding: Some(finding.clone()) }).await?;
+            *preview = lane.leave(finding.clone()).await;
+        }
+        Ok(())
     }
 
     async fn end_preview(&mut self, previews: &BTreeMap<usize, LanePreview>) -> Result<(), EngineError> {

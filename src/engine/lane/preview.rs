@@ -43,11 +43,7 @@ impl<W: World> Lane<W> {
             return preview;
         }
         if let Err(finding) = self.link.connect(ctx).await {
-            preview.signature = format!("unreachable {}", finding.code);
-            self.held = Some(format!("it could not be reached when the run was confirmed ({})", finding.code));
-            self.unreachable = Some(finding);
-            preview.outcome = Some(HostOutcome::Unreachable);
-            return preview;
+            return self.not_reached(finding);
         }
         let mut blocked: Option<String> = None;
         for index in 0..self.units.len() {
@@ -86,6 +82,20 @@ impl<W: World> Lane<W> {
         self.captured.clear();
         ctx.shared.left(&self.host.name);
         preview
+    }
+
+    /// The preview of a host that cannot be reached, or is not who it should be: nothing is going to be changed there.
+    fn not_reached(&mut self, finding: Finding) -> LanePreview {
+        let signature = format!("unreachable {}", finding.code);
+        self.held = Some(format!("it could not be reached when the run was confirmed ({})", finding.code));
+        self.unreachable = Some(finding);
+        LanePreview { signature, outcome: Some(HostOutcome::Unreachable), ..LanePreview::default() }
+    }
+
+    /// Lets go of a host that was looked at and must not be worked on.
+    pub async fn leave(&mut self, finding: Finding) -> LanePreview {
+        self.link.close().await;
+        self.not_reached(finding)
     }
 
     async fn preview_unit(&mut self, ctx: &RunContext<W>, index: usize, blocked: Option<&str>) -> (UnitEnd, Basis) {
