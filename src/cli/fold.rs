@@ -298,7 +298,7 @@ t: unreachable, host-key-unknown: the host key ssh-ed25519 SHA256:xyz is not rec
 
     #[test]
     fn what_is_left_out_is_said() {
-        let stdout = Captured { head: b"a\n".to_vec(), tail: b"z\n".to_vec(), total: 10 };
+        let stdout = Captured { head: b"a\n".to_vec(), tail: b"z\n".to_vec(), total: 10, ..Captured::default() };
         let reply = ShellReply { exit: Exit::Code { code: 0 }, stdout, stderr: Captured::default(), took: Duration::ZERO };
         let want = "p: ok\n  | a\n  … 6 of 10 bytes left out …\n  | z\n";
         assert_eq!(render(&[(name("p"), Answer::Reply(reply))]), want);

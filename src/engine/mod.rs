@@ -16,7 +16,7 @@ pub mod log;
 pub mod orders;
 pub mod report;
 pub mod run;
-mod seen;
+pub mod seen;
 pub mod shared;
 pub mod unit;
 pub mod world;

@@ -9,20 +9,40 @@ use crate::model::op::Shell;
 /// What the server is asked to execute. The login shell, whatever it is, understands it.
 pub(crate) const EXEC: &str = "exec /bin/sh -s";
 
-/// Defines the function that runs one script between two markers. The status comes from the subshell; `cwd` instead of
-/// a status says that the working directory is not there and the script was not run.
+/// Defines the function that runs one script between two markers, on each stream. The status comes from the subshell;
+/// `cwd` instead of a status says that the working directory is not there and the script was not run.
+///
+/// After a script that may change something `+` behind its status says that the stream is held: more processes have it
+/// open than when the shell began. Where the host does not tell, nothing is said of it.
 pub(crate) const DEFINE: &str = r#"unset CDPATH ENV
+__rb_n=0 __rb_out=0 __rb_err=0 __rb_keep=
+__rbh() { __rb_n=0; }
+if ( [ / -ef / ] ) >/dev/null 2>&1; then __rbh() {
+__rb_n=0
+for __rb_file in /proc/[0-9]*/fd/[12]; do
+if [ "$__rb_file" -ef "/proc/$$/fd/$1" ]; then __rb_n=$((__rb_n + 1)); fi
+done
+}; fi
+__rbh 1; __rb_out=$__rb_n; __rbh 2; __rb_err=$__rb_n
+__rbe() {
+__rb_held=; if [ -n "$__rb_keep" ]; then __rbh 1; if [ "$__rb_n" -gt "$__rb_out" ]; then __rb_held=+; fi; fi
+printf '\n%s end %s\n' "$1" "$__rb_end$__rb_held"
+__rb_held=; if [ -n "$__rb_keep" ]; then __rbh 2; if [ "$__rb_n" -gt "$__rb_err" ]; then __rb_held=+; fi; fi
+printf '\n%s end %s\n' "$1" "$__rb_end$__rb_held" >&2
+__rb_keep=
+}
 __rb() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
-if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd; else
+if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; else
 ( __rb_dir=$2; __rb_text=$3; shift 3
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
-set -- "$__rb_text"; unset __rb_dir __rb_text __rb_pair __rb_end
+set -- "$__rb_text"
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_held __rb_file
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi
-printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end" >&2
+__rbe "$1"
 }
 "#;
 
@@ -34,8 +54,8 @@ printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
 if sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
 printf '%s\n' "$3" | sudo -n -H -u "$2" -- /bin/sh -s
 __rb_end=$?
-else __rb_end=user; fi
-printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end" >&2
+else __rb_end=user __rb_keep=; fi
+__rbe "$1"
 }
 "#;
 
@@ -109,10 +129,12 @@ fn is_name(name: &str) -> bool {
 
 /// The call that runs `script` between markers with `nonce`. `home` is what `~/` in the working directory means.
 pub(crate) fn call(nonce: &str, script: &Shell, home: &str) -> Result<String, Unsendable> {
+    // only what may change something leaves processes behind that print later
+    let keep = if script.mutates { "__rb_keep=1; " } else { "" };
     if let Some(user) = &script.acts_as {
-        return call_as(nonce, script, user);
+        return Ok(keep.to_owned() + &call_as(nonce, script, user)?);
     }
-    let mut line = String::from("__rb");
+    let mut line = format!("{keep}__rb");
     let mut word = |value: &str| {
         line.push(' ');
         quote(value, &mut line)

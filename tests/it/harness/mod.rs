@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
+pub(crate) mod between;
+pub(crate) mod personality;
 pub mod script;
 pub(crate) mod server;
 pub(crate) mod sshd;
