@@ -3,8 +3,11 @@
 mod calls;
 mod joining;
 mod known_hosts;
+mod losing;
 mod others;
+mod outputs;
 mod scripts;
+mod statuses;
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{Captured, Exit, Shell as Script, ShellReply};
@@ -19,6 +19,8 @@ use crate::world::ssh::shell::{Done, PROTOCOL_ERROR, Shell, ShellFault, nonce};
 
 // servers allow ten sessions a connection; some are needed for other things
 const HELD: usize = 4;
+// pauses in milliseconds, before it is asked again for room
+const ROOM: [u64; 3] = [50, 200, 1000];
 
 /// The scripts of one host.
 pub(crate) struct Scripts {
@@ -108,15 +110,21 @@ impl Scripts {
 
     /// Opens a shell; where there is no room for another one, in the place of those that are held.
     async fn open(&mut self) -> Result<Shell, ShellFault> {
-        match Shell::open(&self.link, None).await {
-            Err(ShellFault::Channel(_)) if !self.held.is_empty() => {
-                for shell in self.held.drain(..) {
-                    shell.end().await;
-                }
-                Shell::open(&self.link, None).await.map(|(shell, _)| shell)
+        let mut opened = Shell::open(&self.link, None).await;
+        if !self.held.is_empty() && matches!(opened, Err(ShellFault::Channel(_))) {
+            for shell in self.held.drain(..) {
+                shell.make_room(self.link.timeouts.drain).await;
             }
-            opened => opened.map(|(shell, _)| shell),
+            // the server says nothing when it has really let go of them
+            for pause in ROOM {
+                sleep(Duration::from_millis(pause)).await;
+                opened = Shell::open(&self.link, None).await;
+                if !matches!(opened, Err(ShellFault::Channel(_))) {
+                    break;
+                }
+            }
         }
+        opened.map(|(shell, _)| shell)
     }
 
     /// Keeps a shell for the next scripts, or apart from them.
@@ -209,6 +217,7 @@ impl Scripts {
             }
             Event::Late | Event::Cancelled => {
                 let late = matches!(event, Event::Late);
+                shell.await_end();
                 let ended = self.end_group(shell.group, false).await;
                 let (marker, output) = last_words(&shell, &mut waiting[0], self.link.timeouts.drain).await;
                 self.hostile = self.hostile.or_else(|| shell.hostile());

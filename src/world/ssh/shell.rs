@@ -1,6 +1,7 @@
 //! The one open shell of a host: a channel on which `/bin/sh` reads calls from its standard input, and a task that
 //! always drains what it prints and cuts it at the markers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) struct Shell {
     write: Option<ChannelWriteHalf<Msg>>,
     desk: Arc<Mutex<Desk>>,
     reader: JoinHandle<()>,
+    /// Whether its processes are being ended: what they hold until then says nothing.
+    ending: Arc<AtomicBool>,
     /// The process group it leads; not known where the host does not tell or runs it in somebody else's group.
     pub(crate) group: Option<u32>,
 }
@@ -106,8 +109,10 @@ impl Shell {
         let (read, write) = channel.split();
         let (say, mut accepted) = watch::channel(None);
         let desk = Arc::new(Mutex::new(Desk::new()));
-        let reader = tokio::spawn(drain(read, Arc::clone(&desk), say, link.timeouts.drain));
-        let mut shell = Self { write: Some(write), desk, reader, group: None };
+        let ending = Arc::new(AtomicBool::new(false));
+        let reader =
+            tokio::spawn(drain(read, Arc::clone(&desk), say, Grace { time: link.timeouts.drain, ending: Arc::clone(&ending) }));
+        let mut shell = Self { write: Some(write), desk, reader, ending, group: None };
 
         let mut text = [DEFINE, DEFINE_AS].concat();
         let hello = shell.queue(&Script::look("hello", HELLO), "", &mut text)?;
@@ -203,10 +208,28 @@ impl Shell {
         }
     }
 
+    /// Its processes are about to be ended: it is waited for until [`Shell::abandon`].
+    pub(crate) fn await_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
     /// Gives up what is waited for; what was printed so far is handed out.
     pub(crate) fn abandon(&self) {
         self.reader.abort();
         tell(lock(&self.desk).take(Message::Abandoned));
+    }
+
+    /// Ends it and closes its channel, so that the server has room for another one.
+    pub(crate) async fn make_room(mut self, grace: Duration) {
+        let Some(write) = self.write.take() else { return };
+        let ended = async {
+            let _ = write.eof().await;
+            while !lock(&self.desk).has_exited() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = timeout(grace, ended).await;
+        let _ = timeout(grace, write.close()).await;
     }
 
     /// Lets it end by itself.
@@ -229,15 +252,25 @@ impl Drop for Shell {
     }
 }
 
+/// How long a shell that has ended is listened to.
+struct Grace {
+    time: Duration,
+    ending: Arc<AtomicBool>,
+}
+
 /// Reads all that comes, for as long as anything can come. It never waits for anybody.
-async fn drain(mut read: ChannelReadHalf, desk: Arc<Mutex<Desk>>, accepted: watch::Sender<Option<bool>>, grace: Duration) {
+async fn drain(mut read: ChannelReadHalf, desk: Arc<Mutex<Desk>>, accepted: watch::Sender<Option<bool>>, grace: Grace) {
     let mut until = None;
     loop {
         let message = match until {
             None => read.wait().await,
             // a child may hold the output open for ever
-            Some(until) => match timeout_at(until, read.wait()).await {
+            Some(at) => match timeout_at(at, read.wait()).await {
                 Ok(message) => message,
+                Err(_) if grace.ending.load(Ordering::Relaxed) => {
+                    until = Some(Instant::now() + grace.time);
+                    continue;
+                }
                 Err(_) => return tell(lock(&desk).take(Message::Late)),
             },
         };
@@ -250,7 +283,7 @@ async fn drain(mut read: ChannelReadHalf, desk: Arc<Mutex<Desk>>, accepted: watc
             return;
         }
         if until.is_none() && desk.has_exited() {
-            until = Some(Instant::now() + grace);
+            until = Some(Instant::now() + grace.time);
         }
     }
 }

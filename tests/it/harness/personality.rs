@@ -51,8 +51,6 @@ pub(crate) enum Lie {
     TwoExitStatuses,
     /// An exit status, and then a signal.
     StatusAndSignal,
-    /// The request to execute is refused long after it was granted, and then a status with the nonce.
-    RefusesLate,
     /// Everything that was sent comes back, on both streams.
     Echo,
     /// It begins, and the connection ends with a goodbye.
@@ -191,10 +189,6 @@ impl Stage {
             Lie::StatusAndSignal => {
                 self.status(0).await;
                 self.signal("SEGV", "").await;
-            }
-            Lie::RefusesLate => {
-                let _ = self.handle.channel_failure(self.id).await;
-                self.both(&self.end("0")).await;
             }
             Lie::Disconnects => {
                 let _ = self.handle.disconnect(Disconnect::ByApplication, "that is all".to_owned(), String::new()).await;

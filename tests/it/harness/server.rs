@@ -10,8 +10,8 @@ use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
 use russh::{Channel, ChannelId};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -72,20 +72,26 @@ impl Server {
                 let (tell, asked, lost) = (tell.clone(), Arc::clone(&count), reset.clone());
                 let peer = Peer { vice, tell, channels: 0, stdin: Vec::new(), asked, reset, nonce: String::new() };
                 let config = Arc::clone(&config);
-                // closed without a goodbye: what has not left is thrown away
-                let _ = rustix::net::sockopt::set_socket_linger(&tcp, Some(Duration::ZERO));
                 tokio::spawn(async move {
-                    let Ok(session) = run_stream(config, tcp, peer).await else { return };
-                    let session = tokio::spawn(session);
-                    let end = session.abort_handle();
-                    tokio::select! {
-                        _ = session => {}
-                        () = lost.cancelled() => end.abort(),
+                    let (inside, outside) = tokio::io::duplex(64 * 1024);
+                    let relayed = tokio::spawn(relay(tcp, outside, lost));
+                    if let Ok(session) = run_stream(config, inside, peer).await {
+                        let _ = session.await;
                     }
+                    let _ = relayed.await;
                 });
             }
         });
         Self { port, host_key, opened, asked, task }
+    }
+}
+
+/// Between the socket and the server, until the connection is to be reset.
+async fn relay(mut tcp: TcpStream, mut server: DuplexStream, reset: CancellationToken) {
+    let _ = tcp.set_nodelay(true);
+    tokio::select! {
+        _ = copy_bidirectional(&mut tcp, &mut server) => {}
+        () = reset.cancelled() => drop(rustix::net::sockopt::set_socket_linger(&tcp, Some(Duration::ZERO))),
     }
 }
 

@@ -1,0 +1,106 @@
+//! What comes back: long, without lines, without text, late, on one stream alone.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use runbook::engine::world::Session;
+use runbook::model::op::{Op, Shell};
+use sha2::{Digest, Sha256};
+
+use crate::harness::sshd::Sshd;
+use crate::ssh::scripts::{change, code, run};
+use crate::ssh::{join, look};
+
+const KEPT: usize = 256 * 1024;
+
+fn within(text: &str, seconds: u64) -> Op {
+    Op::Shell(Shell::authored("much".to_owned(), text.to_owned(), true).timeout(Duration::from_secs(seconds)))
+}
+
+/// What this process holds in memory, in bytes.
+fn resident() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").expect("a file");
+    let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
+    line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") * 1024
+}
+
+fn sha256(text: &str) -> String {
+    let output = Command::new("sh").args(["-c", &format!("({text}) | sha256sum")]).output().expect("it runs");
+    String::from_utf8(output.stdout).expect("utf-8")[..64].to_owned()
+}
+
+/// 256 MB here, the same as a gigabyte: nothing depends on how much it is once the ends are full.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_counted_and_hashed_in_flat_memory() {
+    let sshd = Sshd::start();
+    let (mut session, _) = join(&sshd).await;
+    let flood = "yes 0123456789abcdef | head -c 268435456";
+    run(&mut session, within("yes | head -c 20000000", 60)).await;
+    let before = resident();
+    let (reply, most) = {
+        let work = run(&mut session, within(flood, 150));
+        tokio::pin!(work);
+        let mut most = before;
+        loop {
+            tokio::select! {
+                reply = &mut work => break (reply, most),
+                () = tokio::time::sleep(Duration::from_millis(50)) => most = most.max(resident()),
+            }
+        }
+    };
+    assert_eq!((reply.exit, reply.stdout.total, reply.stderr.total), (code(0), 268_435_456, 0));
+    assert_eq!((reply.stdout.head.len(), reply.stdout.tail.len()), (KEPT, KEPT));
+    assert_eq!(reply.stdout.sha256.as_deref(), Some(sha256(flood).as_str()));
+    assert!(most - before < 32 << 20, "{} MiB more than before", (most - before) >> 20);
+    assert_eq!(run(&mut session, look("echo on")).await.stdout.text(), Some("on\n"), "and the shell goes on");
+}
+
+#[tokio::test]
+async fn what_is_no_line_and_no_text_is_kept_to_the_byte() {
+    let sshd = Sshd::start();
+    let (mut session, _) = join(&sshd).await;
+    let long = run(&mut session, within("head -c 100000000 /dev/zero | tr '\\0' x", 100)).await;
+    assert_eq!((long.exit, long.stdout.total, long.stdout.is_cut()), (code(0), 100_000_000, true));
+    assert!(long.stdout.tail.ends_with(b"xxx") && long.stdout.text().is_none());
+
+    let utf16 = run(&mut session, look("printf '\\377\\376a\\0\\n\\0'")).await;
+    assert_eq!((utf16.stdout.head.as_slice(), utf16.stdout.text()), (&b"\xff\xfea\0\n\0"[..], None));
+    let nul = run(&mut session, look("printf 'a\\0b\\n'")).await;
+    assert_eq!(nul.stdout.text(), Some("a\0b\n"));
+    let random = "head -c 300000 /dev/urandom | tee \"$AT\"";
+    let at = sshd.path("random");
+    let op = Shell::look("random", random).env("AT", at.to_str().expect("utf-8"));
+    let binary = run(&mut session, Op::Shell(op)).await;
+    assert_eq!((binary.stdout.head, binary.stdout.sha256), (fs::read(at).expect("written"), None), "all of it is there");
+}
+
+#[tokio::test]
+async fn what_is_said_on_standard_error_alone_is_no_failure() {
+    let sshd = Sshd::start();
+    let (mut session, _) = join(&sshd).await;
+    let reply = run(&mut session, change("echo a >&2; echo b >&2")).await;
+    assert_eq!((reply.exit, reply.stdout.text(), reply.stderr.text()), (code(0), Some(""), Some("a\nb\n")));
+    let much = run(&mut session, within("head -c 3000000 /dev/zero | tr '\\0' y >&2", 60)).await;
+    assert_eq!((much.exit, much.stdout.total, much.stderr.total), (code(0), 0, 3_000_000));
+    assert_eq!(much.stderr.sha256, Some(sha256("head -c 3000000 /dev/zero | tr '\\0' y")));
+    let mixed = run(&mut session, change("for n in 1 2 3; do echo o$n; echo e$n >&2; done; exit 6")).await;
+    assert_eq!((mixed.exit, mixed.stdout.text(), mixed.stderr.text()), (code(6), Some("o1\no2\no3\n"), Some("e1\ne2\ne3\n")));
+}
+
+#[tokio::test]
+async fn what_reads_its_input_reads_its_end_at_once() {
+    let sshd = Sshd::start();
+    let (mut session, _) = join(&sshd).await;
+    let reply = run(&mut session, change("cat; read line; echo \"$? [$line]\"; sh; head -c 1 | wc -c")).await;
+    assert_eq!((reply.exit, reply.stdout.text().map(|text| text.replace(' ', ""))), (code(0), Some("1[]\n0\n".to_owned())));
+    let replies = session.perform(&[look("cat"), look("echo next")], &Default::default()).await;
+    assert_eq!(crate::ssh::shell(&replies[1]).stdout.text(), Some("next\n"), "none of them reads what is meant for the shell");
+}
+
+/// The statement of what is still held holds in every shell that can be `/bin/sh`.
+#[test]
+fn sha_of_a_known_text_is_what_everybody_says() {
+    let ours: String = Sha256::digest(b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(ours, sha256("printf abc"));
+}
