@@ -274,3 +274,6 @@ fn kept(tell: impl FnOnce() -> std::io::Result<()>) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

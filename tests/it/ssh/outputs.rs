@@ -1,11 +1,13 @@
 //! What comes back: long, without lines, without text, late, on one stream alone.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use runbook::engine::world::Session;
 use runbook::model::op::{Op, Shell};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::harness::sshd::Sshd;
@@ -98,9 +100,92 @@ async fn what_reads_its_input_reads_its_end_at_once() {
     assert_eq!(crate::ssh::shell(&replies[1]).stdout.text(), Some("next\n"), "none of them reads what is meant for the shell");
 }
 
-/// The statement of what is still held holds in every shell that can be `/bin/sh`.
+const WORK: &str = r#"
+name  = "work"
+title = "runs a command"
+[rollout]
+batches = ["100%"]
+max_failures = 1000
+[[step]]
+id = "work"
+kind = "exec"
+run = '''work'''
+"#;
+
+/// The binary in a folder with one runbook and a record of its own.
+fn runbook(dir: &Path, work: &str, arguments: &[&str]) -> Command {
+    fs::create_dir_all(dir.join("runbooks")).expect("a directory");
+    fs::write(dir.join("runbooks/work.toml"), WORK.replace("'work'", &format!("'{work}'"))).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
+    command.args(arguments).current_dir(dir).env("HOME", dir).env("RUNBOOK_STATE_DIR", dir.join("state"));
+    command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
+    command
+}
+
+/// What the binary says of what is recorded.
+fn shown(dir: &Path, work: &str, arguments: &[&str]) -> Value {
+    let shown = runbook(dir, work, &[&["show", "last", "-o", "json"], arguments].concat()).output().expect("it runs");
+    serde_json::from_slice(&shown.stdout).expect("json")
+}
+
 #[test]
-fn sha_of_a_known_text_is_what_everybody_says() {
+fn an_output_that_nobody_reads_stalls_no_run_and_costs_no_truth() {
+    for form in ["json", "human"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let args =
+            ["run", "work", "--hosts", "all", "-i", "sim:600?speed=max", "--confirm", "work 600", "--with-output", "-o", form];
+        let (nobody, to) = std::io::pipe().expect("a pipe");
+        let mut command = runbook(dir.path(), "work", &args);
+        let mut child = command.stdout(to.try_clone().expect("a pipe")).stderr(to).spawn().expect("it runs");
+        let code = child.wait().expect("it ends").code();
+        let said = shown(dir.path(), "work", &[]);
+        let ok = said["hosts"]["ok"].as_array().map_or(0, Vec::len);
+        assert_eq!((code, said["exit_code"].as_i64(), ok), (Some(0), Some(0), 600), "{form}");
+        drop(nobody);
+    }
+}
+
+/// An inventory of one host.
+fn inventory(sshd: &Sshd) {
+    let host = sshd.host();
+    let (user, port) = (host.user, host.port);
+    let defaults = format!("user = \"{user}\"\nport = {port}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n");
+    let text = format!("[defaults]\n{defaults}[hosts.h]\naddress = \"127.0.0.1\"\n");
+    fs::write(sshd.path("inventory.toml"), text).expect("written");
+}
+
+#[test]
+fn the_record_keeps_both_ends_of_a_flood_and_what_is_no_text() {
+    let sshd = Sshd::start();
+    inventory(&sshd);
+    let dir = sshd.dir.path();
+    let flood = "seq 1 2000000";
+    let text = format!(r#"printf "\377\376a\0" >&2; sleep 15 2>/dev/null & {flood}"#);
+    let ran = runbook(dir, &text, &["run", "work", "--hosts", "h", "--yes", "-o", "json"]).output().expect("it runs");
+    let lines = String::from_utf8(ran.stdout).expect("utf-8");
+    assert_eq!(ran.status.code(), Some(0), "{lines}{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(lines.len() < 100_000, "the stream of a run is shorter than its record: {}", lines.len());
+    let recorded = shown(dir, &text, &["h", "work"]);
+    let events = recorded["events"].as_array().expect("events");
+    let seen = events.iter().filter(|event| event["what"] == "seen");
+    let reply = seen.flat_map(|seen| seen["replies"].as_array().expect("replies")).next().expect("a reply");
+    let all: String = (1..=2_000_000).map(|n| format!("{n}\n")).collect();
+    let stdout = &reply["stdout"];
+    assert_eq!((stdout["head"].as_str(), stdout["tail"].as_str()), (all.get(..KEPT), all.get(all.len() - KEPT..)));
+    assert_eq!((stdout["bytes"].as_u64(), stdout["sha256"].as_str()), (Some(all.len() as u64), Some(sha256(flood).as_str())));
+    assert_eq!(reply["stderr"], serde_json::json!({ "head_base64": "//5hAA==", "bytes": 4 }));
+    assert_eq!(reply["held"], serde_json::json!(["stdout"]), "what it left behind holds one of them");
+    let told = runbook(dir, &text, &["show", "last", "h", "work"]).output().expect("it runs");
+    let told = String::from_utf8(told.stdout).expect("utf-8");
+    assert!(told.contains(&format!("stdout {} bytes, sha256 {}", all.len(), sha256(flood))), "{told}");
+    assert!(told.contains("stderr 4 bytes") && told.contains("head, no UTF-8"), "{told}");
+    let judged = events.iter().rev().find(|event| event["what"] == "judged").expect("judged");
+    let said = judged["note"]["evidence"].to_string();
+    assert!(said.contains("a process that it started still runs and holds its standard output"), "{said}");
+}
+
+#[test]
+fn the_hash_is_the_one_that_everybody_computes() {
     let ours: String = Sha256::digest(b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(ours, sha256("printf abc"));
 }
