@@ -635,6 +635,10 @@ fn grade(reply: &Reply) -> Grade {
             Grade::Failed(if held { finding.evidence(seen::HELD) } else { finding })
         }
         Exit::NotStarted { why } => Grade::NotSent(Finding::new(why, "it was not sent")),
+        Exit::Unknown { why } if why == "two-statuses" || why == "two-answers" => Grade::Doubt(
+            Finding::new(why, "it was sent, and what came back contradicts itself: it is not believed")
+                .hint("find out what answers there, then look at the host before anything is run again"),
+        ),
         Exit::Unknown { why } => Grade::Doubt(
             Finding::new(why, "it was sent and no exit status came back").hint("look at the host before anything is run again"),
         ),

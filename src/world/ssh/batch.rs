@@ -36,7 +36,7 @@ pub(crate) struct Scripts {
 
 /// Why waiting for a script ended.
 enum Event {
-    Done(Done),
+    Done(Box<Done>),
     Late,
     Cancelled,
 }
@@ -166,27 +166,25 @@ impl Scripts {
             let event = loop {
                 tokio::select! {
                     biased;
-                    received = &mut *done => break Event::Done(received.unwrap_or_else(|_| unheard())),
+                    received = &mut *done => break Event::Done(Box::new(received.unwrap_or_else(|_| unheard()))),
                     () = &mut sending, if writing => writing = false,
                     () = cancel.cancelled() => break Event::Cancelled,
                     () = sleep_until(deadline) => break Event::Late,
                 }
             };
-            match event {
-                Event::Done(Done { end: End::Status(code), stdout, stderr, at }) => {
-                    replies.push(ShellReply { exit: Exit::Code { code }, stdout, stderr, took: at - start });
-                    start = at;
-                }
-                Event::Done(Done { end: end @ (End::NoDirectory | End::NoUser), stdout, stderr, at }) => {
-                    let exit = Exit::NotStarted { why: not_run(&end).to_owned() };
-                    replies.push(ShellReply { exit, stdout, stderr, took: at - start });
-                    start = at;
-                }
+            let done = match event {
+                Event::Done(done) if !matches!(done.end, End::Over(_)) => *done,
                 other => {
                     stopped = Some(other);
                     break;
                 }
-            }
+            };
+            let exit = match done.end {
+                End::Status(code) => Exit::Code { code },
+                end => Exit::NotStarted { why: not_run(&end).to_owned() },
+            };
+            replies.push(ShellReply { exit, stdout: done.stdout, stderr: done.stderr, took: done.at - start });
+            start = done.at;
         }
         drop(sending);
         let Some(event) = stopped else {

@@ -323,7 +323,27 @@ fn leads(text: Option<&str>) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{leads, nonce};
+    use russh::{ChannelMsg, Sig};
+
+    use super::{known, leads, nonce};
+    use crate::world::ssh::ending::Message;
+
+    #[test]
+    fn a_signal_is_named_with_what_it_left_and_nothing_that_a_terminal_obeys() {
+        let ended = |signal_name, core_dumped| {
+            let message = ChannelMsg::ExitSignal {
+                signal_name,
+                core_dumped,
+                error_message: "\u{1b}[2Jok".to_owned(),
+                lang_tag: String::new(),
+            };
+            let Some(Message::Signal(name)) = known(Some(&message)) else { panic!("{message:?}") };
+            name
+        };
+        assert_eq!(ended(Sig::SEGV, true), "SEGV (core)");
+        assert_eq!(ended(Sig::KILL, false), "KILL");
+        assert_eq!(ended(Sig::Custom("\u{1b}]0;OK\u{7}".to_owned()), false), "\\u{1b}]0;OK\\u{7}");
+    }
 
     #[test]
     fn only_a_group_leader_can_be_ended_as_a_group() {

@@ -32,12 +32,11 @@ fn sha256(text: &str) -> String {
     String::from_utf8(output.stdout).expect("utf-8")[..64].to_owned()
 }
 
-/// 256 MB here, the same as a gigabyte: nothing depends on how much it is once the ends are full.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_counted_and_hashed_in_flat_memory() {
     let sshd = Sshd::start();
     let (mut session, _) = join(&sshd).await;
-    let flood = "yes 0123456789abcdef | head -c 268435456";
+    let flood = "yes 0123456789abcdef | head -c 1000000000";
     run(&mut session, within("yes | head -c 20000000", 60)).await;
     let before = resident();
     let (reply, most) = {
@@ -51,7 +50,7 @@ async fn a_flood_is_counted_and_hashed_in_flat_memory() {
             }
         }
     };
-    assert_eq!((reply.exit, reply.stdout.total, reply.stderr.total), (code(0), 268_435_456, 0));
+    assert_eq!((reply.exit, reply.stdout.total, reply.stderr.total), (code(0), 1_000_000_000, 0));
     assert_eq!((reply.stdout.head.len(), reply.stdout.tail.len()), (KEPT, KEPT));
     assert_eq!(reply.stdout.sha256.as_deref(), Some(sha256(flood).as_str()));
     assert!(most - before < 32 << 20, "{} MiB more than before", (most - before) >> 20);
@@ -182,6 +181,69 @@ fn the_record_keeps_both_ends_of_a_flood_and_what_is_no_text() {
     let judged = events.iter().rev().find(|event| event["what"] == "judged").expect("judged");
     let said = judged["note"]["evidence"].to_string();
     assert!(said.contains("a process that it started still runs and holds its standard output"), "{said}");
+}
+
+/// How the unit of a run of this command ended.
+fn finished(sshd: &Sshd, work: &str) -> Value {
+    let ran = runbook(sshd.dir.path(), work, &["run", "work", "--hosts", "h", "--yes", "-o", "json"]).output().expect("it runs");
+    let lines = String::from_utf8(ran.stdout).expect("utf-8");
+    let mut events = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("json"));
+    events.rfind(|event| event["type"] == "step.finished").unwrap_or_else(|| panic!("{lines}"))
+}
+
+#[test]
+fn a_status_that_means_something_is_named_with_the_last_words() {
+    let sshd = Sshd::start();
+    inventory(&sshd);
+    for (work, code, summary, hint) in [
+        ("echo a >&2; no-such-thing", 127, "exit 127, command not found: ", true),
+        ("touch x; chmod 0 x; cp /etc/hostname x.d; chmod 644 x.d; ./x.d", 126, "exit 126, found but cannot be run: ", true),
+        (
+            "echo last >&2; sh -c \"kill -9 \\$\\$\"",
+            137,
+            "exit 137, ended by SIGKILL, often by the kernel for lack of memory: ",
+            false,
+        ),
+        ("sh -c \"kill -SEGV \\$\\$\"", 139, "exit 139, ended by SIGSEGV: ", false),
+        ("echo last >&2; exit 255", 255, "exit 255: ", false),
+    ] {
+        let ended = finished(&sshd, work);
+        assert_eq!((&ended["outcome"], ended["exit_code"].as_u64()), (&Value::from("failed"), Some(code)), "{work}: {ended}");
+        let finding = &ended["finding"];
+        assert!(finding["summary"].as_str().is_some_and(|text| text.starts_with(summary)), "{work}: {finding}");
+        assert_eq!(finding["hint"].is_string(), hint, "{work}: {finding}");
+        if work.contains("echo") || code == 126 {
+            let last = finding["evidence"].as_array().and_then(|lines| lines.last()).and_then(Value::as_str).unwrap_or_default();
+            assert!(["last", "not found", "denied", "Killed"].iter().any(|word| last.contains(word)), "{work}: {finding}");
+        }
+    }
+    let signal = finished(&sshd, "kill -9 $$");
+    assert_eq!((&signal["outcome"], &signal["finding"]["code"]), (&Value::from("failed"), &Value::from("signal")), "{signal}");
+    assert_eq!(signal["finding"]["summary"], "ended by SIGKILL");
+}
+
+#[test]
+fn a_check_of_a_text_that_is_none_is_unreadable() {
+    let sshd = Sshd::start();
+    inventory(&sshd);
+    fs::create_dir_all(sshd.path("runbooks")).expect("a directory");
+    for (name, printed) in [("garbled", "printf \"ok\\377\""), ("long", "echo ok; yes | head -c 600000")] {
+        let text = format!(
+            "name = \"{name}\"\ntitle = \"looks\"\n[[precheck]]\nid = \"look\"\nkind = \"require\"\nrun = '''\n{printed}'''\n\
+             stdout = {{ match = \"ok\" }}\n"
+        );
+        fs::write(sshd.path(&format!("runbooks/{name}.toml")), text).expect("written");
+        let ran = runbook(sshd.dir.path(), "x", &["run", name, "--hosts", "h", "--yes", "-o", "json"]).output().expect("it runs");
+        let lines = String::from_utf8(ran.stdout).expect("utf-8");
+        let mut events = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("json"));
+        let ended = events.rfind(|event| event["type"] == "step.finished").unwrap_or_else(|| panic!("{lines}"));
+        assert_eq!(
+            (&ended["outcome"], &ended["finding"]["code"]),
+            (&Value::from("refused"), &Value::from("unreadable")),
+            "{ended}"
+        );
+        assert_eq!(ran.status.code(), Some(6), "{lines}");
+    }
 }
 
 #[test]
