@@ -93,7 +93,7 @@ impl Answer {
                 Exit::Code { .. } | Exit::Signal { .. } | Exit::TimedOut => RunState::Failed,
                 Exit::Unknown { .. } => RunState::Unknown,
                 Exit::NotStarted { why } if why == "cancelled" => RunState::Aborted,
-                Exit::NotStarted { why } if why == "connection-lost" => RunState::Unreachable,
+                Exit::NotStarted { why } if why == "connection-lost" || why == "protocol-error" => RunState::Unreachable,
                 Exit::NotStarted { .. } => RunState::Failed,
             },
         }
@@ -112,7 +112,13 @@ impl Answer {
             Exit::Code { code: 0 } => "ok".to_owned(),
             Exit::Code { code } => format!("failed, exit {code}{}", meaning(*code)),
             Exit::Signal { name } => format!("failed, ended by SIG{name}"),
+            Exit::TimedOut if reply.stdout.held || reply.stderr.held => {
+                "failed, timed out; it was ended on the host, and a process that left its group may still be running".to_owned()
+            }
             Exit::TimedOut => "failed, timed out; it was ended on the host and is gone".to_owned(),
+            Exit::Unknown { why } if why == "two-statuses" || why == "two-answers" => {
+                format!("unknown, {why}: what came back contradicts itself and is not believed")
+            }
             Exit::Unknown { why } => format!("unknown, {why}: no exit status came back, it may still be running"),
             Exit::NotStarted { why } => format!("not started, {why}"),
         }
@@ -298,7 +304,7 @@ t: unreachable, host-key-unknown: the host key ssh-ed25519 SHA256:xyz is not rec
 
     #[test]
     fn what_is_left_out_is_said() {
-        let stdout = Captured { head: b"a\n".to_vec(), tail: b"z\n".to_vec(), total: 10 };
+        let stdout = Captured { head: b"a\n".to_vec(), tail: b"z\n".to_vec(), total: 10, ..Captured::default() };
         let reply = ShellReply { exit: Exit::Code { code: 0 }, stdout, stderr: Captured::default(), took: Duration::ZERO };
         let want = "p: ok\n  | a\n  … 6 of 10 bytes left out …\n  | z\n";
         assert_eq!(render(&[(name("p"), Answer::Reply(reply))]), want);

@@ -109,6 +109,7 @@ fn part(journal: &Journal, run: &RunId, host: &str, step: Option<&str>, settings
         return Err(Failure::invalid(format!("run {run} has no step `{}`", step.escape_debug()))
             .detail(format!("its steps are: {}", steps.join(", "))));
     };
+    let events = journal.events_of(run, &host).map_err(open::failed)?;
     let shown = ShownUnit::of(run, &host, planned, &events);
     match settings.output {
         Form::Json => json(&shown)?,

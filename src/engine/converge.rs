@@ -15,7 +15,7 @@ use crate::engine::world::World;
 use crate::model::event::EventKind;
 use crate::model::finding::Finding;
 use crate::model::id::{HostName, StepId};
-use crate::model::op::{Answer, Exit, HttpReply, Op, Reply, Shell};
+use crate::model::op::{Answer, Captured, Exit, HttpReply, Op, Reply, Shell};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
 use crate::model::step::{Acted, Change, Evidence, Look, Note, Obligation, Question, Unreadable, Verdict};
@@ -51,6 +51,10 @@ impl Attempt<'_> {
 
 /// Looks that are kept for judging; of a longer wait the oldest and the newest.
 const LOOKS: usize = 256;
+/// So many of them are kept however long they are.
+const FEW: usize = 8;
+/// How many bytes of output those that are kept may hold besides.
+const LOOKED: usize = 8 * 1024 * 1024;
 /// Pauses between looks while waiting; the last one repeats.
 const POLL: [u64; 4] = [500, 1_000, 2_000, 5_000];
 /// A change gets at least this long to be seen to hold.
@@ -142,9 +146,9 @@ impl<W: World> Converge<'_, W> {
         self.equip(&mut ops);
         let replies = self.link.look(self.ctx, &ops).await?;
         self.looked_at = ops.iter().map(Op::label).collect();
-        if self.looks.len() >= LOOKS {
-            // the first looks say how it was, the newest say how it is
-            self.looks.remove(LOOKS / 2);
+        // the first looks say how it was, the newest say how it is
+        while self.looks.len() >= LOOKS || (self.looks.len() > FEW && bytes(&self.looks) > LOOKED) {
+            self.looks.remove(self.looks.len() / 2);
         }
         self.looks.push(Look { at: self.ctx.world.now(), replies });
         Ok(())
@@ -561,6 +565,14 @@ impl<W: World> Converge<'_, W> {
     }
 }
 
+/// How many bytes of output these looks hold.
+fn bytes(looks: &[Look]) -> usize {
+    let of = |captured: &Captured| captured.head.len() + captured.tail.len();
+    let replies = looks.iter().flat_map(|look| &look.replies);
+    let shells = replies.filter_map(|reply| if let Reply::Shell(shell) = reply { Some(shell) } else { None });
+    shells.map(|shell| of(&shell.stdout) + of(&shell.stderr)).sum()
+}
+
 fn unrecorded(error: LogError) -> Finding {
     Finding::new("record-lost", format!("{error}; nothing was sent"))
 }
@@ -606,8 +618,8 @@ enum Grade {
 }
 
 fn grade(reply: &Reply) -> Grade {
-    let exit = match reply {
-        Reply::Shell(shell) => &shell.exit,
+    let (exit, held) = match reply {
+        Reply::Shell(shell) => (&shell.exit, shell.stdout.held || shell.stderr.held),
         Reply::Http(HttpReply::Fault { class, message, sent }) => {
             let finding = Finding::new(class, message.clone());
             return if *sent { Grade::Doubt(finding) } else { Grade::NotSent(finding) };
@@ -618,8 +630,15 @@ fn grade(reply: &Reply) -> Grade {
         Exit::Code { code: 0 } => Grade::Done,
         Exit::Code { .. } => Grade::Ended,
         Exit::Signal { name } => Grade::Failed(Finding::new("signal", format!("ended by SIG{name}"))),
-        Exit::TimedOut => Grade::Failed(Finding::new("timeout", "took too long, was ended on the host and seen to be gone")),
+        Exit::TimedOut => {
+            let finding = Finding::new("timeout", "took too long, was ended on the host and seen to be gone");
+            Grade::Failed(if held { finding.evidence(seen::HELD) } else { finding })
+        }
         Exit::NotStarted { why } => Grade::NotSent(Finding::new(why, "it was not sent")),
+        Exit::Unknown { why } if why == "two-statuses" || why == "two-answers" => Grade::Doubt(
+            Finding::new(why, "it was sent, and what came back contradicts itself: it is not believed")
+                .hint("find out what answers there, then look at the host before anything is run again"),
+        ),
         Exit::Unknown { why } => Grade::Doubt(
             Finding::new(why, "it was sent and no exit status came back").hint("look at the host before anything is run again"),
         ),

@@ -2,16 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::log::{Log, LogError};
 use crate::engine::report::Reporter;
+use crate::engine::seen;
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 use crate::model::time::Timestamp;
@@ -23,14 +24,22 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 /// How many events may wait for the bystanders; when it is full they are detached.
 const TOLD: usize = 16_384;
+/// How many bytes of output may wait to be recorded; senders wait when they are too many.
+const QUEUED: usize = 64 * 1024 * 1024;
+/// How many bytes of output may wait for the bystanders; of what is beyond they are told only that it was.
+const BEHIND: usize = 64 * 1024 * 1024;
+/// Bytes of output are counted in such pieces.
+const PIECE: usize = 1024;
 /// How long one event may take to be told at the end, before the output counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many running steps are named at most.
 const RUNNING: usize = 20;
 
+type Ack = oneshot::Sender<Result<(), LogError>>;
+
 enum Message {
-    Event(Box<EventKind>, Option<oneshot::Sender<Result<(), LogError>>>),
+    Event(Box<EventKind>, Option<Ack>, Option<OwnedSemaphorePermit>),
     State(oneshot::Sender<Arc<RunState>>),
     Running(oneshot::Sender<Vec<String>>),
 }
@@ -39,18 +48,28 @@ enum Message {
 #[derive(Clone)]
 pub struct Recorder {
     to: mpsc::Sender<Message>,
+    room: Arc<Semaphore>,
 }
 
 impl Recorder {
+    async fn send(&self, kind: EventKind, ack: Option<Ack>) -> Result<(), LogError> {
+        let pieces = seen::weight(&kind).min(QUEUED) / PIECE;
+        let held = match u32::try_from(pieces).unwrap_or(u32::MAX) {
+            0 => None,
+            pieces => Some(Arc::clone(&self.room).acquire_many_owned(pieces).await.map_err(|_| gone())?),
+        };
+        self.to.send(Message::Event(Box::new(kind), ack, held)).await.map_err(|_| gone())
+    }
+
     /// Records an event; does not wait until it is durable.
     pub async fn note(&self, kind: EventKind) -> Result<(), LogError> {
-        self.to.send(Message::Event(Box::new(kind), None)).await.map_err(|_| gone())
+        self.send(kind, None).await
     }
 
     /// Records an event and waits until it, and all before it, are durable.
     pub async fn commit(&self, kind: EventKind) -> Result<(), LogError> {
         let (ack, acked) = oneshot::channel();
-        self.to.send(Message::Event(Box::new(kind), Some(ack))).await.map_err(|_| gone())?;
+        self.send(kind, Some(ack)).await?;
         acked.await.map_err(|_| gone())?
     }
 
@@ -110,7 +129,8 @@ impl Dispatch {
         let (to, from) = mpsc::channel(QUEUE);
         let deaf = CancellationToken::new();
         let task = tokio::spawn(serve(start, from, deaf.clone()));
-        Self { recorder: Recorder { to }, deaf, task }
+        let room = Arc::new(Semaphore::new(QUEUED / PIECE));
+        Self { recorder: Recorder { to, room }, deaf, task }
     }
 
     /// Ends it, after every clone of the recorder is gone: the final state.
@@ -129,13 +149,16 @@ async fn serve<L: Log>(mut start: Start<L>, mut from: mpsc::Receiver<Message>, d
     while from.recv_many(&mut inbox, GROUP).await > 0 {
         let mut events = Vec::new();
         let mut acks = Vec::new();
+        // what is being recorded still takes its room
+        let mut rooms = Vec::new();
         let mut asks = Vec::new();
         for message in inbox.drain(..) {
             match message {
-                Message::Event(kind, ack) => {
+                Message::Event(kind, ack, room) => {
                     let seq = state.seq + events.len() as u64 + 1;
                     events.push(Event { seq, ts: (start.now)(), run: start.run.clone(), kind: *kind });
                     acks.extend(ack);
+                    rooms.extend(room);
                 }
                 Message::State(ask) => asks.push(ask),
                 Message::Running(ask) => drop(ask.send(running(&state))),
@@ -179,6 +202,8 @@ struct Told {
     to: Option<SyncSender<Arc<Event>>>,
     /// How many events were told.
     count: Arc<AtomicU64>,
+    /// How many bytes of output wait.
+    waiting: Arc<AtomicUsize>,
     deaf: CancellationToken,
     done: oneshot::Receiver<()>,
 }
@@ -189,11 +214,16 @@ impl Told {
         let (ended, done) = oneshot::channel();
         let count = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&count);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let waits = Arc::clone(&waiting);
         thread::spawn(move || {
             let mut reporters = reporters;
             loop {
                 match from.recv_timeout(Duration::from_millis(100)) {
-                    Ok(event) => reporters.retain_mut(|r| kept(|| r.on(&event))),
+                    Ok(event) => {
+                        reporters.retain_mut(|r| kept(|| r.on(&event)));
+                        waits.fetch_sub(seen::weight(&event.kind), Ordering::Relaxed);
+                    }
                     Err(RecvTimeoutError::Timeout) => reporters.retain_mut(|r| kept(|| r.tick())),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
@@ -204,10 +234,15 @@ impl Told {
             }
             let _ = ended.send(());
         });
-        Self { to: Some(to), count, deaf, done }
+        Self { to: Some(to), count, waiting, deaf, done }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, mut event: Event) {
+        seen::shorten(&mut event.kind);
+        if self.waiting.load(Ordering::Relaxed) + seen::weight(&event.kind) > BEHIND {
+            seen::empty(&mut event.kind);
+        }
+        self.waiting.fetch_add(seen::weight(&event.kind), Ordering::Relaxed);
         if let Some(to) = &self.to
             && to.try_send(Arc::new(event)).is_err()
         {
@@ -239,3 +274,6 @@ fn kept(tell: impl FnOnce() -> std::io::Result<()>) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ pub mod machines;
 pub mod orders;
 pub mod report;
 pub mod run;
-mod seen;
+pub mod seen;
 pub mod shared;
 pub mod unit;
 pub mod world;

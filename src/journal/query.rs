@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::engine::seen;
 use crate::journal::chain::{self, Hash, Row};
 use crate::journal::schema::MARKS;
 use crate::journal::store::{Journal, JournalError};
@@ -63,22 +64,46 @@ pub struct Chain {
 }
 
 impl Journal {
-    /// All events of a run, in order.
+    /// All events of a run, in order; of long output as much as was told while it ran.
     pub fn events(&self, run: &RunId) -> Result<Vec<Event>, JournalError> {
-        self.select(run, "SELECT seq, ts, body FROM events WHERE run = ?1 ORDER BY seq")
+        let query = "SELECT seq, ts, body FROM events WHERE run = ?1 ORDER BY seq";
+        let mut events = Vec::new();
+        self.each(run, query, |mut event| {
+            seen::shorten(&mut event.kind);
+            seen::shorten_output(&mut event.kind);
+            events.push(event);
+        })?;
+        Ok(events)
+    }
+
+    /// All events of a run that are about a host, in order and whole, and those about none.
+    pub fn events_of(&self, run: &RunId, host: &HostName) -> Result<Vec<Event>, JournalError> {
+        let query = "SELECT seq, ts, body FROM events WHERE run = ?1 ORDER BY seq";
+        let mut events = Vec::new();
+        self.each(run, query, |event| {
+            if event.kind.host().is_none_or(|of| of == host) {
+                events.push(event);
+            }
+        })?;
+        Ok(events)
     }
 
     fn select(&self, run: &RunId, query: &str) -> Result<Vec<Event>, JournalError> {
+        let mut events = Vec::new();
+        self.each(run, query, |event| events.push(event))?;
+        Ok(events)
+    }
+
+    fn each(&self, run: &RunId, query: &str, mut take: impl FnMut(Event)) -> Result<(), JournalError> {
         let sql = |error| self.sql(error);
         let mut statement = self.reader.prepare_cached(query).map_err(sql)?;
         let mut rows = statement.query([run.as_str()]).map_err(sql)?;
-        let mut events = Vec::new();
         while let Some(row) = rows.next().map_err(sql)? {
             let (seq, ts): (i64, i64) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
             let body = row.get_ref(2).and_then(|v| Ok(v.as_str()?)).map_err(sql)?;
-            events.extend(read_event(run, seq, ts, body)?);
+            read_event(run, seq, ts, body)?.into_iter().for_each(&mut take);
         }
-        Ok(events)
+        Ok(())
     }
 
     /// What became of each host whose lane ended; of two ends the later one.

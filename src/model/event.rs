@@ -282,7 +282,10 @@ pub enum EventKind {
         look: usize,
         /// What was looked at, one label per op.
         ops: Vec<String>,
-        /// What came back: the replies, with bodies cut to what is kept.
+        /// What came back: the replies. A stream is a text, or, where it is long or no UTF-8, an object of `bytes`, `head`
+        /// and `tail` (or `head_base64` and `tail_base64`), and `sha256` of all of it where something is left out; `held`
+        /// names the streams that a process keeps open after its end. What is told while a run goes on is shorter than
+        /// what is recorded.
         replies: Vec<Value>,
     },
     /// What a look came to.

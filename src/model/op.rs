@@ -297,7 +297,7 @@ pub enum Exit {
     },
     /// A signal ended it.
     Signal {
-        /// Without the `SIG`, such as `KILL`.
+        /// Without the `SIG`, such as `KILL`; `SEGV (core)` where it left its memory in a file.
         name: String,
     },
     /// It took too long, was ended on the host, and was seen to be gone.
@@ -331,13 +331,20 @@ pub struct Captured {
     pub tail: Vec<u8>,
     /// How many bytes there were in all.
     pub total: u64,
+    /// The SHA-256 of all of them in hex, where bytes between head and tail are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Whether something was seen to keep the stream open after the command had ended, such as a process that it left
+    /// behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 impl Captured {
     /// All of a short output.
     pub fn whole(bytes: impl Into<Vec<u8>>) -> Self {
         let head = bytes.into();
-        Self { total: head.len() as u64, head, tail: Vec::new() }
+        Self { total: head.len() as u64, head, ..Self::default() }
     }
 
     /// Whether bytes between head and tail are missing.

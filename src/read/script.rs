@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn only_a_whole_output_of_a_script_that_ended_well_is_one() {
-        let two = Captured { head: b"ab".to_vec(), tail: b"cd".to_vec(), total: 4 };
+        let two = Captured { head: b"ab".to_vec(), tail: b"cd".to_vec(), total: 4, ..Captured::default() };
         assert_eq!(output(&reply(Exit::Code { code: 0 }, two.clone()), "the look"), Ok(b"abcd".to_vec()));
         let told = |exit, stdout| output(&reply(exit, stdout), "the look").expect_err("no output").what;
         assert_eq!(

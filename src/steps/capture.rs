@@ -340,7 +340,7 @@ mod tests {
             Err(Fault::Garbled(text)) => text,
             other => panic!("{other:?}"),
         };
-        let cut = Captured { head: b"a\n".to_vec(), tail: b"b\n".to_vec(), total: 600_000 };
+        let cut = Captured { head: b"a\n".to_vec(), tail: b"b\n".to_vec(), total: 600_000, ..Captured::default() };
         assert_eq!(garbled("stdout:line:1", cut), "`x` from stdout:line:1: the output was cut, 600000 bytes are too many");
         assert_eq!(garbled("stdout", Captured::whole(*b"\xff")), "`x` from stdout: the output is no UTF-8");
         assert_eq!(

@@ -72,6 +72,17 @@ pub fn last_lines(output: &Captured, most: usize) -> Vec<String> {
     lines
 }
 
+/// What a command left behind, where it was seen.
+pub fn still_open(reply: &ShellReply) -> Option<String> {
+    let which = match (reply.stdout.held, reply.stderr.held) {
+        (false, false) => return None,
+        (true, false) => "standard output",
+        (false, true) => "standard error",
+        (true, true) => "standard output and standard error",
+    };
+    Some(format!("a process that it started still runs and holds its {which}"))
+}
+
 /// The status of a command that looked. Where it did not come to one, or the shell could not run it at all, nothing
 /// was seen.
 pub fn looked(reply: &ShellReply, wanted: u32) -> Result<u32, Unreadable> {
@@ -168,7 +179,12 @@ mod tests {
 
     #[test]
     fn the_end_of_an_output_is_what_is_shown() {
-        let cut = Captured { head: b"one\ntwo".to_vec(), tail: b"e\nlast but one\n\nlast\x1b[0m\n".to_vec(), total: 9000 };
+        let cut = Captured {
+            head: b"one\ntwo".to_vec(),
+            tail: b"e\nlast but one\n\nlast\x1b[0m\n".to_vec(),
+            total: 9000,
+            ..Captured::default()
+        };
         assert_eq!(last_lines(&cut, 2), ["last but one", "last\\u{1b}[0m"]);
         assert_eq!(last_lines(&Captured::whole("only\n"), 5), ["only"]);
     }

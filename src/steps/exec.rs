@@ -12,7 +12,7 @@ use crate::model::op::{Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::Risk;
 use crate::model::step::{Acted, Basis, Change, Evidence, Look, Note, Step, Target, Unreadable, Verdict};
 use crate::steps::capture::{self, CAPTURE, Capture};
-use crate::steps::command::{PATH_HINT, last_lines, looked, meaning, plain, read_environment, title};
+use crate::steps::command::{PATH_HINT, last_lines, looked, meaning, plain, read_environment, still_open, title};
 use crate::steps::{Class, Key, Kind, ON_HOSTS, Parsed, Touches};
 
 /// The kind.
@@ -223,6 +223,7 @@ impl Exec {
     fn ran(&self, summary: &str, acted: &Acted, reply: &ShellReply) -> Verdict {
         let mut note = Note::new("ran", summary).value("exit", 0);
         note.values.extend(acted.change.why.values.clone());
+        note.evidence.extend(still_open(reply));
         match capture::keep(&self.capture, reply, note) {
             Ok(note) => Verdict::Holds(note),
             Err(fault) => {
@@ -243,6 +244,7 @@ impl Exec {
         if evidence.is_empty() {
             evidence = last_lines(&reply.stdout, 5);
         }
+        evidence.extend(still_open(reply));
         let hint = matches!(code, 126 | 127).then(|| PATH_HINT.to_owned());
         Finding { hint, evidence, ..Finding::new("exit", summary) }
     }

@@ -230,16 +230,16 @@ mod tests {
             captured
         };
         assert_eq!(clean(Captured::whole("a hunter-2 b hunter-2")), Captured::whole("a [secret:t] b [secret:t]"));
-        let cut = Captured { head: b"x hunt".to_vec(), tail: b"er-2 y hunter-2".to_vec(), total: 1000 };
+        let cut = Captured { head: b"x hunt".to_vec(), tail: b"er-2 y hunter-2".to_vec(), total: 1000, ..Captured::default() };
         let got = clean(cut);
         assert_eq!((got.head, got.tail, got.total), (b"x ".to_vec(), b" y [secret:t]".to_vec(), 1000));
-        let long = clean(Captured { head: b"hunter-2".to_vec(), tail: b"hunter-2".to_vec(), total: 17 });
+        let long = clean(Captured { head: b"hunter-2".to_vec(), tail: b"hunter-2".to_vec(), total: 17, ..Captured::default() });
         assert!(long.is_cut(), "{long:?}");
     }
 
     #[test]
     fn a_value_is_taken_out_where_it_lies_across_the_two_parts_that_are_kept() {
-        let mut captured = Captured { head: b"x hunt".to_vec(), tail: b"er-2 y".to_vec(), total: 12 };
+        let mut captured = Captured { head: b"x hunt".to_vec(), tail: b"er-2 y".to_vec(), total: 12, ..Captured::default() };
         redact_stream(&mut captured, "t", b"hunter-2");
         assert_eq!(captured, Captured::whole("x [secret:t] y"));
     }

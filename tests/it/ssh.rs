@@ -4,8 +4,11 @@ mod calls;
 mod identity;
 mod joining;
 mod known_hosts;
+mod losing;
 mod others;
+mod outputs;
 mod scripts;
+mod statuses;
 
 use std::time::Duration;
 

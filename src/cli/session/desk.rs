@@ -20,6 +20,7 @@ use crate::engine;
 use crate::engine::link::Asking;
 use crate::engine::report::Reporter;
 use crate::engine::run::{EngineError, Setup};
+use crate::engine::seen;
 use crate::journal::store::Journal;
 use crate::journal::writer::Writer;
 use crate::model::control::Control;
@@ -292,7 +293,10 @@ impl Reporter for ToScreen {
         }
         let gone = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the screen is gone");
         self.ended |= matches!(event.kind, EventKind::RunFinished { .. });
-        self.events.blocking_send(event.clone()).map_err(gone)
+        let mut event = event.clone();
+        // a screen keeps less than that of a host
+        seen::shorten_output(&mut event.kind);
+        self.events.blocking_send(event).map_err(gone)
     }
 
     /// Nothing more is told: where the run has not ended the screen was too far behind.

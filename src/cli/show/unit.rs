@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::show::recorded::tell_finding;
 use crate::model::event::{Event, EventKind, PlannedStep};
@@ -264,7 +264,27 @@ fn tell_reply(out: &mut dyn Write, paint: Paint, reply: &Value, most: usize) -> 
                 paint.under(out, &format!("   {name}"))?;
                 tell_text(out, paint, text, most)?;
             }
+            Value::Object(stream) if stream.contains_key("bytes") => tell_stream(out, paint, name, stream, most)?,
             other => paint.under(out, &format!("   {name} {}", clip(&other.to_string(), COLUMNS)))?,
+        }
+    }
+    Ok(())
+}
+
+/// A stream of which not all is kept, or which is no text.
+fn tell_stream(out: &mut dyn Write, paint: Paint, name: &str, stream: &Map<String, Value>, most: usize) -> io::Result<()> {
+    let hash = stream.get("sha256").and_then(Value::as_str).map_or_else(String::new, |hash| format!(", sha256 {hash}"));
+    paint.under(out, &format!("   {name} {} bytes{hash}", stream["bytes"]))?;
+    for (part, value) in stream {
+        match (part.strip_suffix("_base64"), value) {
+            (Some(part), Value::String(text)) => {
+                paint.under(out, &format!("   {part}, no UTF-8, {} characters of base64", text.len()))?;
+            }
+            (None, Value::String(text)) if part != "sha256" => {
+                paint.under(out, &format!("   {part}"))?;
+                tell_text(out, paint, text, most)?;
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -96,7 +96,7 @@ fn many_lines(name: &str, rate: u32) -> Captured {
     let text = |range: std::ops::RangeInclusive<u32>| range.map(line).collect::<String>().into_bytes();
     let head = text(1..=count.min(fit));
     let tail = if count > fit { text((count - fit).max(fit) + 1..=count) } else { Vec::new() };
-    Captured { head, tail, total: u64::from(count) * length as u64 }
+    Captured { head, tail, total: u64::from(count) * length as u64, ..Captured::default() }
 }
 
 #[cfg(test)]

@@ -8,24 +8,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{Captured, Exit, Shell as Script, ShellReply};
+use crate::world::ssh::ending::{End, Over};
 use crate::world::ssh::link::{CONNECTION_LOST, Link};
 use crate::world::ssh::script::{END, call};
-use crate::world::ssh::shell::{Done, End, Over, Shell, nonce};
+use crate::world::ssh::shell::{Done, PROTOCOL_ERROR, Shell, ShellFault, nonce};
+
+// servers allow ten sessions a connection; some are needed for other things
+const HELD: usize = 4;
+// pauses in milliseconds, before it is asked again for room
+const ROOM: [u64; 3] = [50, 200, 1000];
 
 /// The scripts of one host.
 pub(crate) struct Scripts {
     link: Arc<Link>,
     shell: Option<Shell>,
     home: String,
+    /// Shells whose output is held by what a script left behind: they are given nothing more, so that late words are
+    /// nobody else's output, and stay open, so that nothing is broken that writes to them.
+    held: Vec<Shell>,
+    /// Why nothing that the host says is believed any more.
+    hostile: Option<&'static str>,
 }
 
 /// Why waiting for a script ended.
 enum Event {
-    Done(Done),
+    Done(Box<Done>),
     Late,
     Cancelled,
 }
@@ -43,7 +54,7 @@ enum Ended {
 
 impl Scripts {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Self { link, shell: None, home: String::new() }
+        Self { link, shell: None, home: String::new(), held: Vec::new(), hostile: None }
     }
 
     pub(crate) fn adopt(&mut self, shell: Shell, home: String) {
@@ -51,7 +62,13 @@ impl Scripts {
         self.home = home;
     }
 
+    /// Why nothing that the host says is believed any more, if so.
+    pub(crate) fn hostile(&self) -> Option<&'static str> {
+        self.hostile.or_else(|| self.shell.iter().chain(&self.held).find_map(Shell::hostile))
+    }
+
     pub(crate) async fn close(&mut self) {
+        self.held.clear();
         if let Some(shell) = self.shell.take() {
             shell.end().await;
         }
@@ -75,6 +92,10 @@ impl Scripts {
         if cancel.is_cancelled() {
             return Err("cancelled".to_owned());
         }
+        if let Some(why) = self.hostile() {
+            self.hostile = Some(why);
+            return Err(PROTOCOL_ERROR.to_owned());
+        }
         if self.link.lost().is_some() {
             return Err(CONNECTION_LOST.to_owned());
         }
@@ -82,9 +103,40 @@ impl Scripts {
             return Ok(shell);
         }
         tokio::select! {
-            opened = Shell::open(&self.link, None) => opened.map(|(shell, _)| shell).map_err(|fault| fault.word().to_owned()),
+            opened = self.open() => opened.map_err(|fault| fault.word().to_owned()),
             () = cancel.cancelled() => Err("cancelled".to_owned()),
         }
+    }
+
+    /// Opens a shell; where there is no room for another one, in the place of those that are held.
+    async fn open(&mut self) -> Result<Shell, ShellFault> {
+        let mut opened = Shell::open(&self.link, None).await;
+        if !self.held.is_empty() && matches!(opened, Err(ShellFault::Channel(_))) {
+            for shell in self.held.drain(..) {
+                shell.make_room(self.link.timeouts.drain).await;
+            }
+            // the server says nothing when it has really let go of them
+            for pause in ROOM {
+                sleep(Duration::from_millis(pause)).await;
+                opened = Shell::open(&self.link, None).await;
+                if !matches!(opened, Err(ShellFault::Channel(_))) {
+                    break;
+                }
+            }
+        }
+        opened.map(|(shell, _)| shell)
+    }
+
+    /// Keeps a shell for the next scripts, or apart from them.
+    fn keep(&mut self, shell: Shell, held: bool) {
+        if !held {
+            self.shell = Some(shell);
+            return;
+        }
+        if self.held.len() >= HELD {
+            self.held.remove(0);
+        }
+        self.held.push(shell);
     }
 
     /// Sends scripts to a shell and returns at least one reply. The shell is kept if it is still good.
@@ -114,31 +166,30 @@ impl Scripts {
             let event = loop {
                 tokio::select! {
                     biased;
-                    received = &mut *done => break Event::Done(received.unwrap_or_else(|_| unheard())),
+                    received = &mut *done => break Event::Done(Box::new(received.unwrap_or_else(|_| unheard()))),
                     () = &mut sending, if writing => writing = false,
                     () = cancel.cancelled() => break Event::Cancelled,
                     () = sleep_until(deadline) => break Event::Late,
                 }
             };
-            match event {
-                Event::Done(Done { end: End::Status(code), stdout, stderr, at }) => {
-                    replies.push(ShellReply { exit: Exit::Code { code }, stdout, stderr, took: at - start });
-                    start = at;
-                }
-                Event::Done(Done { end: end @ (End::NoDirectory | End::NoUser), stdout, stderr, at }) => {
-                    let exit = Exit::NotStarted { why: not_run(&end).to_owned() };
-                    replies.push(ShellReply { exit, stdout, stderr, took: at - start });
-                    start = at;
-                }
+            let done = match event {
+                Event::Done(done) if !matches!(done.end, End::Over(_)) => *done,
                 other => {
                     stopped = Some(other);
                     break;
                 }
-            }
+            };
+            let exit = match done.end {
+                End::Status(code) => Exit::Code { code },
+                end => Exit::NotStarted { why: not_run(&end).to_owned() },
+            };
+            replies.push(ShellReply { exit, stdout: done.stdout, stderr: done.stderr, took: done.at - start });
+            start = done.at;
         }
         drop(sending);
         let Some(event) = stopped else {
-            self.shell = Some(shell);
+            let held = replies.iter().any(|reply| reply.stdout.held || reply.stderr.held);
+            self.keep(shell, held);
             return replies;
         };
         let sent = sent.into_inner();
@@ -155,13 +206,19 @@ impl Scripts {
             Event::Done(done) => {
                 let over = if let End::Over(over) = done.end { over } else { Over::Abandoned };
                 let exit = self.after(&over, was_sent(0), shell.group).await;
-                let others = (over == Over::Lost).then_some(CONNECTION_LOST);
+                let others = match over {
+                    Over::Lost => Some(CONNECTION_LOST),
+                    Over::Hostile(why) => Some(why),
+                    _ => None,
+                };
                 (exit, (done.stdout, done.stderr), others)
             }
             Event::Late | Event::Cancelled => {
                 let late = matches!(event, Event::Late);
+                shell.await_end();
                 let ended = self.end_group(shell.group, false).await;
                 let (marker, output) = last_words(&shell, &mut waiting[0], self.link.timeouts.drain).await;
+                self.hostile = self.hostile.or_else(|| shell.hostile());
                 let unconfirmed = if late { "timeout-unconfirmed" } else { "cancel-unconfirmed" };
                 let others = (matches!(ended, Ended::Unconfirmed | Ended::Untouched) && !late).then_some(unconfirmed);
                 (halted(marker, &ended, late, was_sent(0), unconfirmed), output, others)
@@ -183,6 +240,10 @@ impl Scripts {
     async fn after(&mut self, over: &Over, sent: bool, group: Option<u32>) -> Exit {
         let why = |why: &str| why.to_owned();
         match over {
+            Over::Hostile(word) => {
+                self.hostile = Some(word);
+                if sent { Exit::Unknown { why: why(word) } } else { Exit::NotStarted { why: why(PROTOCOL_ERROR) } }
+            }
             _ if !sent => Exit::NotStarted { why: why(if *over == Over::Lost { CONNECTION_LOST } else { "shell-ended" }) },
             Over::Lost => Exit::Unknown { why: why(CONNECTION_LOST) },
             Over::NoStatus(_) | Over::Abandoned => Exit::Unknown { why: why("no-status") },
@@ -268,6 +329,7 @@ async fn last_words(shell: &Shell, done: &mut Receiver<Done>, grace: Duration) -
 fn halted(marker: Option<End>, ended: &Ended, late: bool, sent: bool, unconfirmed: &str) -> Exit {
     match (marker, ended) {
         (Some(End::Status(code)), Ended::Gone(None) | Ended::Untouched) => Exit::Code { code },
+        (Some(End::Over(Over::Hostile(why))), _) if sent => Exit::Unknown { why: why.to_owned() },
         (Some(end @ (End::NoDirectory | End::NoUser)), _) => Exit::NotStarted { why: not_run(&end).to_owned() },
         (_, _) if !sent => Exit::NotStarted { why: if late { "timeout" } else { "cancelled" }.to_owned() },
         (_, Ended::Gone(_)) if late => Exit::TimedOut,
@@ -298,7 +360,7 @@ fn silent(exit: Exit) -> ShellReply {
 mod tests {
     use super::{Ended, halted};
     use crate::model::op::Exit;
-    use crate::world::ssh::shell::{End, Over};
+    use crate::world::ssh::ending::{End, Over};
 
     #[test]
     fn what_we_ended_has_no_status_of_its_own() {
@@ -315,6 +377,8 @@ mod tests {
         assert_eq!(halted(Some(End::Status(0)), &Ended::Unconfirmed, true, true, "x"), unknown);
         assert_eq!(halted(Some(End::Status(3)), &Ended::Untouched, true, true, "x"), Exit::Code { code: 3 });
         assert_eq!(halted(Some(End::Status(3)), &Ended::Gone(None), true, true, "x"), Exit::Code { code: 3 });
+        let hostile = || Some(End::Over(Over::Hostile("two-statuses")));
+        assert_eq!(halted(hostile(), &gone, true, true, "x"), Exit::Unknown { why: "two-statuses".to_owned() });
         assert_eq!(halted(over(), &gone, true, false, "x"), Exit::NotStarted { why: "timeout".to_owned() });
     }
 }

@@ -5,6 +5,7 @@ mod auth;
 mod batch;
 mod client;
 pub(crate) mod connect;
+mod ending;
 mod facts;
 mod keys;
 pub mod known_hosts;

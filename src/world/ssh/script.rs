@@ -9,20 +9,44 @@ use crate::model::op::Shell;
 /// What the server is asked to execute. The login shell, whatever it is, understands it.
 pub(crate) const EXEC: &str = "exec /bin/sh -s";
 
-/// Defines the function that runs one script between two markers. The status comes from the subshell; `cwd` instead of
-/// a status says that the working directory is not there and the script was not run.
+/// Defines the function that runs one script between two markers, on each stream. The status comes from the subshell;
+/// `cwd` instead of a status says that the working directory is not there and the script was not run.
+///
+/// After a script that may change something `+` behind its status says that the stream is held: more processes have it
+/// open than when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing is
+/// said of it.
 pub(crate) const DEFINE: &str = r#"unset CDPATH ENV
+__rb_n=0 __rb_out=0 __rb_err=0 __rb_keep=
+__rbh() { __rb_n=0; }
+if ( [ / -ef / ] ) >/dev/null 2>&1; then __rbh() {
+__rb_n=0
+for __rb_file in /proc/[0-9]*/fd/[12]; do
+if [ "$__rb_file" -ef "/proc/$$/fd/$1" ]; then __rb_n=$((__rb_n + 1)); fi
+done
+}; fi
+__rbh 1; __rb_out=$__rb_n; __rbh 2; __rb_err=$__rb_n
+__rbm() {
+__rbh 1; if [ "$__rb_n" -gt "$__rb_out" ]; then __rb_a=+; else __rb_a=; fi
+__rbh 2; if [ "$__rb_n" -gt "$__rb_err" ]; then __rb_b=+; else __rb_b=; fi
+}
+__rbe() {
+__rb_a= __rb_b=
+if [ -n "$__rb_keep" ]; then __rbm; __rb_keep=; fi
+if [ -n "$__rb_a$__rb_b" ]; then sleep 0.1 </dev/null 2>/dev/null || sleep 1 </dev/null; __rbm; fi
+printf '\n%s end %s\n' "$1" "$__rb_end$__rb_a"; printf '\n%s end %s\n' "$1" "$__rb_end$__rb_b" >&2
+}
 __rb() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
-if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd; else
+if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; else
 ( __rb_dir=$2; __rb_text=$3; shift 3
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
-set -- "$__rb_text"; unset __rb_dir __rb_text __rb_pair __rb_end
+set -- "$__rb_text"
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_file
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi
-printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end" >&2
+__rbe "$1"
 }
 "#;
 
@@ -34,15 +58,15 @@ printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
 if sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
 printf '%s\n' "$3" | sudo -n -H -u "$2" -- /bin/sh -s
 __rb_end=$?
-else __rb_end=user; fi
-printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end" >&2
+else __rb_end=user __rb_keep=; fi
+__rbe "$1"
 }
 "#;
 
 /// Says which process group the shell leads, if it leads one.
 pub(crate) const HELLO: &str = r#"pid=$$; group=
 if [ -r "/proc/$pid/stat" ]; then
-IFS= read -r line <"/proc/$pid/stat"; set -- ${line##*) }; group=$3
+IFS= read -r line <"/proc/$pid/stat"; set -- ${line##*\) }; group=$3
 else group=$(ps -o pgid= -p "$pid" 2>/dev/null); fi
 printf '%s %s\n' "$pid" $group"#;
 
@@ -56,14 +80,15 @@ case $instance in i-*) ;; *) instance=; { IFS= read -r instance </var/lib/cloud/
 printf '%s\0%s\0%s\0%s\0%s\0%s\0%s\0' "$(uname -snm)" "$(id)" "$HOME" "$boot" "$machine" "$instance" "$(date +%s%N)""#;
 
 /// Ends the process group `RB_GROUP` (unless `RB_WATCH` is set: then it only looks) and says `gone` with the signal
-/// that did it, or `alive`. A group is gone when the kernel says so, or when all that is left of it are zombies.
+/// that did it, or `alive`. A group is gone when the kernel says so, or when all that is left of it are zombies. Signals
+/// are named without `-s` and `--`, which dash, mksh and busybox each take for something else.
 pub(crate) const END: &str = r#"LC_ALL=C; export LC_ALL
 alive() {
-why=$(kill -s 0 -- "-$RB_GROUP" 2>&1) || case $why in *[Nn]o\ such*) return 1;; *) return 0;; esac
+why=$(kill -0 "-$RB_GROUP" 2>&1) || case $why in *[Nn]o\ such*) return 1;; *) return 0;; esac
 [ -r /proc/1/stat ] || return 0
 for file in /proc/[0-9]*/stat; do
 { IFS= read -r line <"$file"; } 2>/dev/null || continue
-set -- ${line##*) }
+set -- ${line##*\) }
 [ "$3" = "$RB_GROUP" ] && [ "$1" != Z ] && [ "$1" != X ] && return 0
 done
 return 1
@@ -75,9 +100,9 @@ if gone; then echo gone; else echo alive; fi
 exit
 fi
 alive || { echo gone; exit; }
-kill -s TERM -- "-$RB_GROUP" 2>/dev/null
+kill -TERM "-$RB_GROUP" 2>/dev/null
 if gone; then echo gone TERM; exit; fi
-kill -s KILL -- "-$RB_GROUP" 2>/dev/null
+kill -KILL "-$RB_GROUP" 2>/dev/null
 if gone; then echo gone KILL; else echo alive; fi"#;
 
 /// A value that cannot be part of a script.
@@ -112,10 +137,12 @@ fn is_name(name: &str) -> bool {
 
 /// The call that runs `script` between markers with `nonce`. `home` is what `~/` in the working directory means.
 pub(crate) fn call(nonce: &str, script: &Shell, home: &str) -> Result<String, Unsendable> {
+    // only what may change something leaves processes behind that print later
+    let keep = if script.mutates { "__rb_keep=1; " } else { "" };
     if let Some(user) = &script.acts_as {
-        return call_as(nonce, script, user);
+        return Ok(keep.to_owned() + &call_as(nonce, script, user)?);
     }
-    let mut line = String::from("__rb");
+    let mut line = format!("{keep}__rb");
     let mut word = |value: &str| {
         line.push(' ');
         quote(value, &mut line)
@@ -179,25 +206,4 @@ pub(crate) fn at_home(path: &str, home: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Unsendable, at_home, call};
-    use crate::model::op::Shell;
-
-    #[test]
-    fn words_are_quoted_and_names_are_checked() {
-        let script = Shell::look("x", "echo 'a'").env("V", "it's\n$x").cwd(Some("~/a b".to_owned()));
-        assert_eq!(call("n", &script, "/h/"), Ok("__rb 'n' '/h/a b' 'echo '\\''a'\\''' 'V=it'\\''s\n$x'\n".to_owned()));
-        assert_eq!(call("n", &Shell::look("x", "a\0b"), ""), Err(Unsendable::Nul));
-        assert_eq!(call("n", &Shell::look("x", "a").env("A", "\0"), ""), Err(Unsendable::Nul));
-        assert_eq!(call("n", &Shell::look("x", "a").env("A B", "c"), ""), Err(Unsendable::Name));
-        assert_eq!(call("n", &Shell::look("x", "a").env("", "c"), ""), Err(Unsendable::Name));
-    }
-
-    #[test]
-    fn only_ones_own_home_is_expanded() {
-        assert_eq!(at_home("~", "/h"), "/h");
-        assert_eq!(at_home("~/x", "/h"), "/h/x");
-        assert_eq!(at_home("~bob/x", "/h"), "~bob/x");
-        assert_eq!(at_home("/~/x", "/h"), "/~/x");
-    }
-}
+mod tests;

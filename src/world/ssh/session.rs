@@ -22,7 +22,7 @@ use crate::world::ssh::connect::{Ground, Joined};
 use crate::world::ssh::facts::{self, Asked};
 use crate::world::ssh::link::{CONNECTION_LOST, Link};
 use crate::world::ssh::script::FACTS;
-use crate::world::ssh::shell::{Shell, ShellFault};
+use crate::world::ssh::shell::{PROTOCOL_ERROR, Shell, ShellFault};
 
 // channels for calls beside the shell; far below what servers allow
 const CALLS: usize = 8;
@@ -92,6 +92,9 @@ impl SshSession {
         let calls: Vec<_> = ops.iter().map(|op| call(link, home, op, cancel)).collect();
         let calls = stream::iter(calls).buffered(CALLS).collect::<Vec<_>>();
         let (printed, called) = join(self.scripts.run(&scripts, cancel), calls).await;
+        if self.scripts.hostile().is_some() {
+            self.link.cut();
+        }
         let mut printed = scripts.iter().zip(printed).map(|(script, mut reply)| {
             // what our own looks print is evidence, to the byte
             if script.is_authored() {
@@ -114,6 +117,8 @@ impl SshSession {
                         let printed = self.scripts.run(&[&script], cancel).await.pop();
                         let mut reply = printed.unwrap_or_else(|| unsent("no-reply"));
                         self.secrets.redact(&mut reply);
+                        // what is not shown could be guessed and tried against it
+                        (reply.stdout.sha256, reply.stderr.sha256) = (None, None);
                         reply
                     }
                     Err(why) => unsent(&why),
@@ -163,6 +168,10 @@ impl Session for SshSession {
     }
 
     fn lost(&self) -> Option<(String, String)> {
+        if let Some(why) = self.scripts.hostile() {
+            let message = format!("the server said what cannot both be true ({why}): nothing that it says is believed");
+            return Some((PROTOCOL_ERROR.to_owned(), message));
+        }
         self.link.lost().map(|why| (CONNECTION_LOST.to_owned(), why))
     }
 
@@ -188,6 +197,9 @@ fn no_shell(fault: &ShellFault, link: &Link) -> Finding {
             Some(why) => finding.evidence(why),
             None => finding,
         },
+        ShellFault::Hostile(_) => {
+            finding.hint("something that is no sshd answers here: find out what, before anything is sent to it")
+        }
         _ => finding,
     }
 }

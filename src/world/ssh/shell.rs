@@ -1,7 +1,7 @@
 //! The one open shell of a host: a channel on which `/bin/sh` reads calls from its standard input, and a task that
 //! always drains what it prints and cuts it at the markers.
 
-use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,15 +14,20 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::op::{Captured, Shell as Script};
 use crate::world::shown::shown;
+use crate::world::ssh::ending::{End, Ended, Ending, Message, Over};
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 use crate::world::ssh::script::{DEFINE, DEFINE_AS, EXEC, HELLO, Unsendable, call};
-use crate::world::ssh::split::{Section, Stream};
+
+/// The word for a server that contradicts itself.
+pub(crate) const PROTOCOL_ERROR: &str = "protocol-error";
 
 /// An open shell. Dropping it closes its channel.
 pub(crate) struct Shell {
     write: Option<ChannelWriteHalf<Msg>>,
     desk: Arc<Mutex<Desk>>,
     reader: JoinHandle<()>,
+    /// Whether its processes are being ended: what they hold until then says nothing.
+    ending: Arc<AtomicBool>,
     /// The process group it leads; not known where the host does not tell or runs it in somebody else's group.
     pub(crate) group: Option<u32>,
 }
@@ -42,6 +47,8 @@ pub(crate) enum ShellFault {
     NoShell { raw: String },
     #[error("nothing answered on the way to a shell in {0:?}")]
     Silent(Duration),
+    #[error("the server says what cannot both be true ({0}): nothing that it says is believed")]
+    Hostile(&'static str),
     #[error("the connection is lost")]
     Lost,
     #[error("no random bytes can be had")]
@@ -60,6 +67,7 @@ impl ShellFault {
             Self::ForcedCommand { .. } => "forced-command",
             Self::NoShell { .. } => "no-shell",
             Self::Silent(_) => "shell-timeout",
+            Self::Hostile(_) => PROTOCOL_ERROR,
             Self::NoRandomness => "no-randomness",
         }
     }
@@ -74,81 +82,12 @@ pub(crate) struct Done {
     pub(crate) at: Instant,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The marker came, with this status.
-    Status(u32),
-    /// The marker came: the working directory is not there.
-    NoDirectory,
-    /// The marker came: the other user could not be become.
-    NoUser,
-    /// The shell ended before the marker came.
-    Over(Over),
-}
+type Desk = Ending<oneshot::Sender<Done>>;
 
-/// How a shell ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Over {
-    /// The transport is gone.
-    Lost,
-    /// The channel was closed without a word about the shell, or its status says nothing about the script.
-    NoStatus(Option<u32>),
-    /// A signal ended the shell.
-    Signal(String),
-    /// We gave it up.
-    Abandoned,
-}
-
-struct Job {
-    out: Section,
-    err: Section,
-    done: oneshot::Sender<Done>,
-}
-
-struct Desk {
-    out: Stream,
-    err: Stream,
-    jobs: VecDeque<Job>,
-    over: Option<Over>,
-}
-
-impl Desk {
-    fn stdout(&mut self, bytes: &[u8]) {
-        self.out.feed(bytes, self.jobs.iter_mut().map(|job| &mut job.out));
-        self.hand_out();
-    }
-
-    fn stderr(&mut self, bytes: &[u8]) {
-        self.err.feed(bytes, self.jobs.iter_mut().map(|job| &mut job.err));
-        self.hand_out();
-    }
-
-    fn hand_out(&mut self) {
-        while let Some(job) = self.jobs.pop_front_if(|job| job.out.ended().is_some() && job.err.ended().is_some()) {
-            let end = match job.out.ended().map(|word| (word, word.parse())) {
-                Some((_, Ok(status))) => End::Status(status),
-                Some(("user", Err(_))) => End::NoUser,
-                _ => End::NoDirectory,
-            };
-            job.finish(end);
-        }
-    }
-
-    fn end(&mut self, over: Over) {
-        self.out.flush(self.jobs.iter_mut().map(|job| &mut job.out).find(|s| s.ended().is_none()));
-        self.err.flush(self.jobs.iter_mut().map(|job| &mut job.err).find(|s| s.ended().is_none()));
-        for job in self.jobs.drain(..) {
-            job.finish(End::Over(over.clone()));
-        }
-        self.over.get_or_insert(over);
-    }
-}
-
-impl Job {
-    fn finish(self, end: End) {
-        let (stdout, stderr) = (self.out.into_captured(), self.err.into_captured());
+fn tell(ended: impl IntoIterator<Item = Ended<oneshot::Sender<Done>>>) {
+    for Ended { ticket, end, stdout, stderr } in ended {
         // nobody waits any more: then nobody wants to know
-        let _ = self.done.send(Done { end, stdout, stderr, at: Instant::now() });
+        let _ = ticket.send(Done { end, stdout, stderr, at: Instant::now() });
     }
 }
 
@@ -169,10 +108,11 @@ impl Shell {
         let channel = link.open(Target::Session).await.map_err(ShellFault::Channel)?;
         let (read, write) = channel.split();
         let (say, mut accepted) = watch::channel(None);
-        let desk = Desk { out: Stream::new(), err: Stream::new(), jobs: VecDeque::new(), over: None };
-        let desk = Arc::new(Mutex::new(desk));
-        let reader = tokio::spawn(drain(read, Arc::clone(&desk), say, link.timeouts.drain));
-        let mut shell = Self { write: Some(write), desk, reader, group: None };
+        let desk = Arc::new(Mutex::new(Desk::new()));
+        let ending = Arc::new(AtomicBool::new(false));
+        let reader =
+            tokio::spawn(drain(read, Arc::clone(&desk), say, Grace { time: link.timeouts.drain, ending: Arc::clone(&ending) }));
+        let mut shell = Self { write: Some(write), desk, reader, ending, group: None };
 
         let mut text = [DEFINE, DEFINE_AS].concat();
         let hello = shell.queue(&Script::look("hello", HELLO), "", &mut text)?;
@@ -230,11 +170,11 @@ impl Shell {
     /// What answers, if it is not our shell. Silence proves nothing but an overloaded host.
     fn diagnosis(&self, limit: Duration) -> ShellFault {
         let desk = lock(&self.desk);
-        let raw = [desk.out.noise(), desk.err.noise()].concat();
-        let raw = shown(&raw, 200);
-        match desk.over {
+        let raw = shown(&desk.noise(), 200);
+        match desk.over() {
             Some(Over::Lost) => ShellFault::Lost,
-            Some(Over::NoStatus(Some(status))) if status != 0 => ShellFault::NoShell { raw },
+            Some(Over::Hostile(why)) => ShellFault::Hostile(why),
+            Some(Over::NoStatus(Some(status))) if *status != 0 => ShellFault::NoShell { raw },
             None if raw.is_empty() => ShellFault::Silent(limit),
             _ => ShellFault::ForcedCommand { raw },
         }
@@ -243,12 +183,7 @@ impl Shell {
     /// Announces the script that will be sent with this nonce.
     pub(crate) fn expect(&self, nonce: &str) -> oneshot::Receiver<Done> {
         let (done, receiver) = oneshot::channel();
-        let job = Job { out: Section::new(nonce), err: Section::new(nonce), done };
-        let mut desk = lock(&self.desk);
-        match desk.over.clone() {
-            Some(over) => job.finish(End::Over(over)),
-            None => desk.jobs.push_back(job),
-        }
+        tell(lock(&self.desk).expect(nonce, done));
         receiver
     }
 
@@ -262,13 +197,39 @@ impl Shell {
 
     /// Whether it has ended.
     pub(crate) fn is_over(&self) -> bool {
-        lock(&self.desk).over.is_some()
+        lock(&self.desk).over().is_some()
+    }
+
+    /// Why nothing that it says is believed any more, if so.
+    pub(crate) fn hostile(&self) -> Option<&'static str> {
+        match lock(&self.desk).over() {
+            Some(Over::Hostile(why)) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Its processes are about to be ended: it is waited for until [`Shell::abandon`].
+    pub(crate) fn await_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Gives up what is waited for; what was printed so far is handed out.
     pub(crate) fn abandon(&self) {
         self.reader.abort();
-        lock(&self.desk).end(Over::Abandoned);
+        tell(lock(&self.desk).take(Message::Abandoned));
+    }
+
+    /// Ends it and closes its channel, so that the server has room for another one.
+    pub(crate) async fn make_room(mut self, grace: Duration) {
+        let Some(write) = self.write.take() else { return };
+        let ended = async {
+            let _ = write.eof().await;
+            while !lock(&self.desk).has_exited() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = timeout(grace, ended).await;
+        let _ = timeout(grace, write.close()).await;
     }
 
     /// Lets it end by itself.
@@ -291,36 +252,59 @@ impl Drop for Shell {
     }
 }
 
+/// How long a shell that has ended is listened to.
+struct Grace {
+    time: Duration,
+    ending: Arc<AtomicBool>,
+}
+
 /// Reads all that comes, for as long as anything can come. It never waits for anybody.
-async fn drain(mut read: ChannelReadHalf, desk: Arc<Mutex<Desk>>, accepted: watch::Sender<Option<bool>>, grace: Duration) {
-    let mut exited: Option<(Over, Instant)> = None;
-    let over = loop {
-        let message = match &exited {
+async fn drain(mut read: ChannelReadHalf, desk: Arc<Mutex<Desk>>, accepted: watch::Sender<Option<bool>>, grace: Grace) {
+    let mut until = None;
+    loop {
+        let message = match until {
             None => read.wait().await,
             // a child may hold the output open for ever
-            Some((over, until)) => match timeout_at(*until, read.wait()).await {
+            Some(at) => match timeout_at(at, read.wait()).await {
                 Ok(message) => message,
-                Err(_) => break over.clone(),
+                Err(_) if grace.ending.load(Ordering::Relaxed) => {
+                    until = Some(Instant::now() + grace.time);
+                    continue;
+                }
+                Err(_) => return tell(lock(&desk).take(Message::Late)),
             },
         };
-        let gone = |over: Over| Some((over, Instant::now() + grace));
-        match message {
-            Some(ChannelMsg::Data { data }) => lock(&desk).stdout(&data),
-            Some(ChannelMsg::ExtendedData { data, ext: 1 }) => lock(&desk).stderr(&data),
-            Some(ChannelMsg::Success) => drop(accepted.send_replace(Some(true))),
-            Some(ChannelMsg::Failure) => drop(accepted.send_replace(Some(false))),
-            Some(ChannelMsg::ExitStatus { exit_status }) if exited.is_none() => {
-                exited = gone(Over::NoStatus(Some(exit_status)));
-            }
-            Some(ChannelMsg::ExitSignal { signal_name, .. }) if exited.is_none() => {
-                exited = gone(Over::Signal(signal_word(&signal_name)));
-            }
-            Some(ChannelMsg::Close) => break exited.map_or(Over::NoStatus(None), |(over, _)| over),
-            None => break exited.map_or(Over::Lost, |(over, _)| over),
-            Some(_) => {}
+        let mut desk = lock(&desk);
+        if let Some(message) = known(message.as_ref()) {
+            tell(desk.take(message));
         }
-    };
-    lock(&desk).end(over);
+        accepted.send_if_modified(|before| std::mem::replace(before, desk.answer()) != desk.answer());
+        if desk.over().is_some() {
+            return;
+        }
+        if until.is_none() && desk.has_exited() {
+            until = Some(Instant::now() + grace.time);
+        }
+    }
+}
+
+/// What a message says, if it is one of those that can say something.
+fn known(message: Option<&ChannelMsg>) -> Option<Message<'_>> {
+    Some(match message {
+        Some(ChannelMsg::Data { data }) => Message::Out(data),
+        Some(ChannelMsg::ExtendedData { data, ext: 1 }) => Message::Err(data),
+        Some(ChannelMsg::Success) => Message::Answer(true),
+        Some(ChannelMsg::Failure) => Message::Answer(false),
+        Some(ChannelMsg::ExitStatus { exit_status }) => Message::Status(*exit_status),
+        Some(ChannelMsg::ExitSignal { signal_name, core_dumped, .. }) => {
+            let core = if *core_dumped { " (core)" } else { "" };
+            Message::Signal(signal_word(signal_name) + core)
+        }
+        Some(ChannelMsg::Eof) => Message::Eof,
+        Some(ChannelMsg::Close) => Message::Closed,
+        None => Message::Gone,
+        Some(_) => return None,
+    })
 }
 
 fn signal_word(signal: &Sig) -> String {
@@ -339,7 +323,27 @@ fn leads(text: Option<&str>) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{leads, nonce};
+    use russh::{ChannelMsg, Sig};
+
+    use super::{known, leads, nonce};
+    use crate::world::ssh::ending::Message;
+
+    #[test]
+    fn a_signal_is_named_with_what_it_left_and_nothing_that_a_terminal_obeys() {
+        let ended = |signal_name, core_dumped| {
+            let message = ChannelMsg::ExitSignal {
+                signal_name,
+                core_dumped,
+                error_message: "\u{1b}[2Jok".to_owned(),
+                lang_tag: String::new(),
+            };
+            let Some(Message::Signal(name)) = known(Some(&message)) else { panic!("{message:?}") };
+            name
+        };
+        assert_eq!(ended(Sig::SEGV, true), "SEGV (core)");
+        assert_eq!(ended(Sig::KILL, false), "KILL");
+        assert_eq!(ended(Sig::Custom("\u{1b}]0;OK\u{7}".to_owned()), false), "\\u{1b}]0;OK\\u{7}");
+    }
 
     #[test]
     fn only_a_group_leader_can_be_ended_as_a_group() {

@@ -3,17 +3,21 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
 use russh::{Channel, ChannelId};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::personality::{self, Lie, Stage};
 
 /// What the server does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub(crate) enum Vice {
     OpensChannels,
     /// Refuses every channel after the first.
     OneChannel,
+    /// Answers some scripts itself.
+    Lies(Lie),
 }
 
 /// A running server; it ends with the value.
@@ -38,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) host_key: String,
     /// What became of the channels the server opened, one word each.
     pub(crate) opened: mpsc::UnboundedReceiver<String>,
+    /// How often it was sent a script that it answers itself.
+    pub(crate) asked: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -56,18 +64,34 @@ impl Server {
         let host_key = public(key.public_key());
         let (tell, opened) = mpsc::unbounded_channel();
         let config = Arc::new(Config { keys: vec![key], auth_rejection_time: Duration::ZERO, ..Config::default() });
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
         let task = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                let peer = Peer { vice, tell: tell.clone(), channels: 0, stdin: Vec::new() };
+                let reset = CancellationToken::new();
+                let (tell, asked, lost) = (tell.clone(), Arc::clone(&count), reset.clone());
+                let peer = Peer { vice, tell, channels: 0, stdin: Vec::new(), asked, reset, nonce: String::new() };
                 let config = Arc::clone(&config);
                 tokio::spawn(async move {
-                    if let Ok(session) = run_stream(config, tcp, peer).await {
+                    let (inside, outside) = tokio::io::duplex(64 * 1024);
+                    let relayed = tokio::spawn(relay(tcp, outside, lost));
+                    if let Ok(session) = run_stream(config, inside, peer).await {
                         let _ = session.await;
                     }
+                    let _ = relayed.await;
                 });
             }
         });
-        Self { port, host_key, opened, task }
+        Self { port, host_key, opened, asked, task }
+    }
+}
+
+/// Between the socket and the server, until the connection is to be reset.
+async fn relay(mut tcp: TcpStream, mut server: DuplexStream, reset: CancellationToken) {
+    let _ = tcp.set_nodelay(true);
+    tokio::select! {
+        _ = copy_bidirectional(&mut tcp, &mut server) => {}
+        () = reset.cancelled() => drop(rustix::net::sockopt::set_socket_linger(&tcp, Some(Duration::ZERO))),
     }
 }
 
@@ -92,6 +116,10 @@ struct Peer {
     tell: mpsc::UnboundedSender<String>,
     channels: usize,
     stdin: Vec<(ChannelId, ChildStdin)>,
+    asked: Arc<AtomicUsize>,
+    reset: CancellationToken,
+    /// Of the last script.
+    nonce: String,
 }
 
 impl Handler for Peer {
@@ -166,7 +194,17 @@ impl Handler for Peer {
         Ok(())
     }
 
-    async fn data(&mut self, id: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        if let (Vice::Lies(lie), Some((nonce, mine))) = (self.vice, personality::asked(data)) {
+            let earlier = std::mem::replace(&mut self.nonce, nonce.clone());
+            if mine {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                let (handle, sent, reset) = (session.handle(), data.to_vec(), self.reset.clone());
+                // on its own: the session goes on while it answers
+                tokio::spawn(Stage { handle, id, sent, nonce, earlier, reset }.act(lie));
+                return Ok(());
+            }
+        }
         if let Some((_, stdin)) = self.stdin.iter_mut().find(|(channel, _)| *channel == id) {
             let _ = stdin.write_all(data).await;
         }

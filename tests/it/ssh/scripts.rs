@@ -15,7 +15,7 @@ use crate::harness::server::{Server, Vice};
 use crate::harness::sshd::{Sshd, fleet, fleet_with, host, keygen, timeouts};
 use crate::ssh::{http, join, look, perform, shell};
 
-async fn join_server(fleet: &Fleet, server: &Server, dir: &Path) -> Result<(SshSession, Connected), String> {
+pub(super) async fn join_server(fleet: &Fleet, server: &Server, dir: &Path) -> Result<(SshSession, Connected), String> {
     keygen(&dir.join("user"), &[]);
     let known = dir.join("known_hosts");
     fs::write(&known, format!("[127.0.0.1]:{} {}\n", server.port, server.host_key)).expect("written");
@@ -23,23 +23,23 @@ async fn join_server(fleet: &Fleet, server: &Server, dir: &Path) -> Result<(SshS
     fleet.connect(&host).await.map_err(|fault| fault.finding.code)
 }
 
-fn change(text: &str) -> Op {
+pub(super) fn change(text: &str) -> Op {
     Op::Shell(Shell::authored("change".to_owned(), text.to_owned(), true))
 }
 
-async fn run(session: &mut SshSession, op: Op) -> ShellReply {
+pub(super) async fn run(session: &mut SshSession, op: Op) -> ShellReply {
     shell(&perform(session, &[op]).await[0]).clone()
 }
 
-fn code(code: u32) -> Exit {
+pub(super) fn code(code: u32) -> Exit {
     Exit::Code { code }
 }
 
-fn unknown(why: &str) -> Exit {
+pub(super) fn unknown(why: &str) -> Exit {
     Exit::Unknown { why: why.to_owned() }
 }
 
-fn not_started(why: &str) -> Exit {
+pub(super) fn not_started(why: &str) -> Exit {
     Exit::NotStarted { why: why.to_owned() }
 }
 
