@@ -5,6 +5,7 @@ mod auth;
 mod batch;
 mod client;
 pub(crate) mod connect;
+mod distrust;
 mod facts;
 mod keys;
 pub mod known_hosts;
