@@ -140,6 +140,8 @@ pub(crate) fn exchange_failed(error: &Error, gauge: &Gauge, learned: &Learned) -
         _ if learned.ending() == Some(Ending::Crowded) => {
             throttled(format!("sshd is shedding connections: {}", learned.ended().unwrap_or_default()))
         }
+        // the library calls it an end when it gives up on what came in
+        error if is_end(error) && !gauge.ended() && learned.ended().is_none() => strange(error, &gauge.hello()),
         error if is_end(error) => {
             let summary = format!("the connection was lost during the key exchange, after {} bytes", gauge.received());
             let finding = Finding::new("kex-lost", summary).hint("look at sshd's log on the host: did it crash, or drop us?");

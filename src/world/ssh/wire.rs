@@ -25,6 +25,7 @@ pub(crate) struct Gauge {
     pub(crate) cut: CancellationToken,
     banner: Notify,
     greeted: AtomicBool,
+    ended: AtomicBool,
     unfit: OnceLock<Unfit>,
     settled: AtomicBool,
     received: AtomicU64,
@@ -41,6 +42,11 @@ impl Gauge {
     /// Whether the server's identification was accepted.
     pub(crate) fn greeted(&self) -> bool {
         self.greeted.load(Ordering::Acquire)
+    }
+
+    /// Whether the stream ended at the other side.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Why what came in cannot be an SSH 2 server, once that is certain.
@@ -125,7 +131,11 @@ impl Wire {
 
     fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.carrier).poll_read(cx, buf))?;
+        let read = ready!(Pin::new(&mut self.carrier).poll_read(cx, buf));
+        if read.is_err() || buf.filled().len() == before {
+            self.gauge.ended.store(true, Ordering::Release);
+            return Poll::Ready(read);
+        }
         self.gauge.note(buf.filled().get(before..).unwrap_or_default());
         if !self.gauge.settled.load(Ordering::Relaxed) {
             self.carrier.quick_ack();

@@ -1,5 +1,6 @@
 //! What tests share: fleets of sshd, labs, exact output.
 
+pub(crate) mod endpoint;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
 pub mod script;

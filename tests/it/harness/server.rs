@@ -8,7 +8,7 @@ use std::time::Duration;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, Preferred};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::{ChildStdin, Command};
@@ -30,6 +30,8 @@ pub(crate) enum Vice {
     OpensChannels,
     /// Refuses every channel after the first.
     OneChannel,
+    /// Hangs up when it is asked to authenticate somebody.
+    DiesInLogin,
 }
 
 /// A running server; it ends with the value.
@@ -49,13 +51,19 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(vice: Vice) -> Self {
+        Self::agreeing(vice, Preferred::default()).await
+    }
+
+    /// Starts one that agrees to these algorithms only.
+    pub(crate) async fn agreeing(vice: Vice, preferred: Preferred) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&[7; 32]));
         let key = PrivateKey::new(pair, "").expect("a key");
         let host_key = public(key.public_key());
         let (tell, opened) = mpsc::unbounded_channel();
-        let config = Arc::new(Config { keys: vec![key], auth_rejection_time: Duration::ZERO, ..Config::default() });
+        let config = Config { keys: vec![key], auth_rejection_time: Duration::ZERO, preferred, ..Config::default() };
+        let config = Arc::new(config);
         let task = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let peer = Peer { vice, tell: tell.clone(), channels: 0, stdin: Vec::new() };
@@ -98,6 +106,9 @@ impl Handler for Peer {
     type Error = russh::Error;
 
     async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        if self.vice == Vice::DiesInLogin {
+            return Err(russh::Error::Disconnect);
+        }
         Ok(Auth::Accept)
     }
 

@@ -1,0 +1,100 @@
+//! Many connections to one address, and addresses and hosts that are left alone for the rest of a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use runbook::engine::world::{Session, World};
+use runbook::world::timeouts::Timeouts;
+
+use crate::harness::endpoint::{Endpoint, Ill};
+use crate::harness::sshd::{Sshd, fleet_with, timeouts};
+use crate::ssh::connecting::{Nobody, fault, named, short};
+
+#[tokio::test]
+async fn a_server_that_sheds_connections_is_tried_again_until_it_has_room() {
+    let sshd = Sshd::start();
+    let port = sshd.port;
+    let crowded = Endpoint::serving(move |talk| match talk.nth {
+        0 => {}
+        1 => talk.say(b"Exceeded MaxStartups\r\n"),
+        _ => talk.forward(port),
+    });
+    sshd.record(&format!("[127.0.0.1]:{} {}", crowded.port, sshd.host_key("ed25519")));
+    let mut host = sshd.host();
+    host.port = crowded.port;
+    let fleet = fleet_with(Timeouts { retry_pause: Duration::from_millis(20), ..timeouts() });
+    let (session, _) = fleet.connect(&host).await.expect("connects");
+    session.close().await;
+    assert_eq!(crowded.accepted(), 3);
+}
+
+#[tokio::test]
+async fn no_more_than_eight_shake_hands_with_one_address_at_a_time() {
+    let nobody = Arc::new(Nobody::new());
+    let once = Timeouts { banner: Duration::from_millis(300), connect: Duration::from_millis(300), ..short() };
+    for (fleet, most) in [(fleet_with(once.clone()), 8), (fleet_with(once.clone()).with_handshakes_per_address(2), 2)] {
+        let endpoint = Endpoint::start(Ill::Mute);
+        let hosts: Vec<_> = (0..20).map(|n| named(&nobody.at(endpoint.port), &format!("web-{n}"))).collect();
+        let findings = join_all(hosts.iter().map(|host| fault(&fleet, host))).await;
+        assert!(findings.iter().all(|finding| finding.code == "banner-timeout" || finding.code == "connect-timeout"));
+        // a connection that was given up may still be seen here for a moment
+        assert!(endpoint.peak() <= most + 2, "{} at a time", endpoint.peak());
+        assert_eq!(endpoint.accepted(), 20);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_penalises_us_is_left_alone_for_the_rest_of_the_run() {
+    let nobody = Nobody::new();
+    let endpoint = Endpoint::start(Ill::Penalises);
+    let fleet = fleet_with(short());
+    let first = fault(&fleet, &nobody.at(endpoint.port)).await;
+    let second = fault(&fleet, &named(&nobody.at(endpoint.port), "web-2")).await;
+    assert_eq!((first.code.as_str(), second.code.as_str()), ("penalised", "penalised"));
+    assert!(second.summary.starts_with("not tried: "), "{}", second.summary);
+    assert_eq!(endpoint.accepted(), 1);
+    // another address is another matter
+    let other = Endpoint::start(Ill::OldVersion);
+    assert_eq!(fault(&fleet, &nobody.at(other.port)).await.code, "protocol-version");
+}
+
+#[tokio::test]
+async fn a_penalty_names_the_login_that_failed_before_and_a_failed_login_is_not_repeated() {
+    let sshd = Sshd::start();
+    let (port, nobody) = (sshd.port, Nobody::new());
+    let strict = Endpoint::serving(move |talk| {
+        if talk.nth == 0 {
+            talk.forward(port);
+        }
+    });
+    sshd.record(&format!("[127.0.0.1]:{} {}", strict.port, sshd.host_key("ed25519")));
+    let mut host = sshd.host();
+    host.port = strict.port;
+    host.identity = Some(nobody.path("user"));
+    let fleet = fleet_with(short());
+    assert_eq!(fault(&fleet, &host).await.code, "auth-denied");
+    let again = fault(&fleet, &host).await;
+    assert_eq!(again.code, "auth-denied");
+    assert!(again.summary.starts_with("not tried again in this run: "), "{}", again.summary);
+    assert_eq!(strict.accepted(), 1);
+    let other = fault(&fleet, &named(&host, "web-2")).await;
+    assert_eq!(other.code, "penalised", "{other:?}");
+    assert!(other.evidence.iter().any(|line| line.contains("web-1: the server refused the key")), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_breaks_the_protocol_is_left_alone_and_nobody_else_notices() {
+    let nobody = Nobody::new();
+    let endpoint = Endpoint::start(Ill::RandomPackets);
+    let sshd = Sshd::start();
+    let fleet = fleet_with(short());
+    let bad = nobody.at(endpoint.port);
+    let (first, good) = tokio::join!(fault(&fleet, &bad), async { fleet.connect(&named(&sshd.host(), "good")).await });
+    let (session, _) = good.expect("connects");
+    session.close().await;
+    let second = fault(&fleet, &bad).await;
+    assert_eq!((first.code.as_str(), second.code.as_str()), ("protocol-error", "protocol-error"));
+    assert!(second.summary.starts_with("not tried again in this run: "), "{}", second.summary);
+    assert_eq!(endpoint.accepted(), 1);
+}
