@@ -232,9 +232,65 @@ fn key_types(recorded: &[&str]) -> Vec<Algorithm> {
 
 #[cfg(test)]
 mod tests {
-    use russh::keys::{Algorithm, HashAlg};
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
 
-    use super::key_types;
+    use russh::keys::{Algorithm, HashAlg};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::{Book, Carrier, Crowd, Ground, Identities, Learned, TrustStore, key_types};
+    use crate::model::id::HostName;
+    use crate::world::ssh::known_hosts::{Known, LookupName};
+    use crate::world::timeouts::Timeouts;
+
+    /// A server on whose second word the library fails.
+    struct Bomb(bool);
+
+    impl AsyncRead for Bomb {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            assert!(!self.0, "a bug (scripted)");
+            self.0 = true;
+            buf.put_slice(b"SSH-2.0-bomb\r\n");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Bomb {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Carrier for Bomb {}
+
+    #[tokio::test]
+    async fn a_panic_of_the_library_is_a_fault_of_that_host_alone() {
+        let timeouts = Timeouts::default();
+        let identities = Arc::new(Identities::new(None, None, timeouts.agent));
+        let (trust, crowd) = (Arc::new(TrustStore::new(None, Vec::new())), Arc::new(Crowd::new(1, 1)));
+        let (secrets, book) = (Arc::default(), Book::default());
+        let ground = Ground { timeouts, trust, identities, secrets, book, crowd: Arc::clone(&crowd) };
+        let name = LookupName::new("web", 22, None);
+        let host = HostName::parse("web-1").expect("a name");
+        let learned = Arc::new(Learned::new(host.clone(), Arc::clone(&crowd)));
+        let known = Known::lookup(&[], &name);
+        let gauge = Arc::default();
+        let joining = ground.exchange_keys(Bomb(false), (&gauge, &learned), known, (&name, None));
+        let Err(fault) = joining.await else { panic!("joined") };
+        assert_eq!(fault.finding.code, "client-panic");
+        assert_eq!(crowd.suspended(&host).map(|finding| finding.code).as_deref(), Some("client-panic"));
+        assert_eq!(crowd.suspended(&HostName::parse("web-2").expect("a name")), None);
+    }
 
     #[test]
     fn recorded_types_come_first_and_sha_1_never() {

@@ -28,8 +28,7 @@ pub(crate) fn late(code: &str, summary: &str, limit: Duration) -> Finding {
 }
 
 fn said(bytes: &[u8], columns: usize) -> String {
-    let text = visible_bytes(bytes, Newline::Fold);
-    clip(text.trim(), columns).into_owned()
+    clip(&visible_bytes(bytes.trim_ascii(), Newline::Fold), columns).into_owned()
 }
 
 /// Something is answered that tells what there is instead: its first bytes are shown, and to the byte.

@@ -52,7 +52,7 @@ pub(crate) enum Ill {
     EndlessPackets,
     /// Announces a packet of 2 GiB.
     OversizedPacket,
-    /// Announces a packet of one byte.
+    /// Sends a packet that is smaller than its padding.
     UndersizedPacket,
     /// Sends random bytes where packets should be.
     RandomPackets,
@@ -158,7 +158,7 @@ impl Ill {
                 talk.repeat(&[0; 4096]);
             }
             Self::UndersizedPacket => {
-                talk.say(&[0, 0, 0, 1, 0, 20, 0, 0]);
+                talk.say(&[&[0, 0, 0, 12, 200, 20][..], &[0; 10]].concat());
                 talk.wait();
             }
             Self::RandomPackets => {
@@ -319,6 +319,7 @@ impl Talk {
 pub(crate) struct Endpoint {
     pub(crate) port: u16,
     accepted: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
     peak: Arc<AtomicUsize>,
     heard: Arc<Mutex<Vec<u8>>>,
     over: Arc<AtomicBool>,
@@ -340,7 +341,7 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let mut endpoint = Self::nothing(listener.local_addr().expect("an address").port());
         let (accepted, peak) = (Arc::clone(&endpoint.accepted), Arc::clone(&endpoint.peak));
-        let (over, heard, open) = (Arc::clone(&endpoint.over), Arc::clone(&endpoint.heard), Arc::new(AtomicUsize::new(0)));
+        let (over, heard, open) = (Arc::clone(&endpoint.over), Arc::clone(&endpoint.heard), Arc::clone(&endpoint.open));
         let serve = Arc::new(serve);
         endpoint.thread = Some(thread::spawn(move || {
             while let Ok((tcp, _)) = listener.accept() {
@@ -369,6 +370,7 @@ impl Endpoint {
         Self {
             port,
             accepted: Arc::default(),
+            open: Arc::default(),
             peak: Arc::default(),
             heard: Arc::default(),
             over: Arc::default(),
@@ -397,6 +399,11 @@ impl Endpoint {
     /// How many connections there were.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many there are now.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// The most that there were at the same time.

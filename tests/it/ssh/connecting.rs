@@ -160,6 +160,16 @@ async fn an_address_without_a_route_is_tried_twice() {
 }
 
 #[tokio::test]
+async fn a_name_that_does_not_exist_is_told_and_not_tried_as_another() {
+    let mut nowhere = Nobody::new().at(22);
+    nowhere.address = "no-such-host.invalid".to_owned();
+    let finding = fault(&fleet_with(short()), &nowhere).await;
+    // which one depends on whether this machine has a resolver at all
+    assert!(["dns", "dns-failed", "dns-timeout"].contains(&finding.code.as_str()), "{finding:?}");
+    assert!(finding.summary.contains("`no-such-host.invalid`") && finding.hint.is_some(), "{finding:?}");
+}
+
+#[tokio::test]
 async fn what_answers_instead_of_ssh_is_shown_as_text_and_to_the_byte() {
     let nobody = Nobody::new();
     let http = Endpoint::start(Ill::Http);
