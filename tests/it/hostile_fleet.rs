@@ -175,12 +175,13 @@ impl Ran {
         became
     }
 
-    /// How long after the plan the last of the good hosts was done.
+    /// How long after the plan the last step of the good hosts was done. That a whole batch has to answer before any host of
+    /// it goes on is a rule of the engine, and no delay of a connection.
     fn good_after(&self) -> Duration {
         let at = |event: &Value| event["ts"].as_str().expect("a time").parse::<Timestamp>().expect("a time");
         let planned = self.events.iter().find(|event| event["type"] == "run.planned").expect("a plan");
         let good = |event: &&Value| {
-            event["type"] == "host.finished" && event["host"].as_str().is_some_and(|host| host.starts_with("good-"))
+            event["type"] == "step.finished" && event["host"].as_str().is_some_and(|host| host.starts_with("good-"))
         };
         let last = self.events.iter().filter(good).map(at).max().expect("good hosts");
         last.duration_since(at(planned)).unsigned_abs()

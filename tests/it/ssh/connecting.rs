@@ -161,7 +161,8 @@ async fn an_address_without_a_route_is_tried_twice() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_told_and_not_tried_as_another() {
-    let mut nowhere = Nobody::new().at(22);
+    let nobody = Nobody::new();
+    let mut nowhere = nobody.at(22);
     nowhere.address = "no-such-host.invalid".to_owned();
     let finding = fault(&fleet_with(short()), &nowhere).await;
     // which one depends on whether this machine has a resolver at all
