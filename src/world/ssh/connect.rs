@@ -94,8 +94,10 @@ impl Ground {
             return Err(finding.into());
         }
         let once = self.once(host, &addresses, known, &gate);
-        let result = timeout_at(tries.deadline(), once).await;
-        let result = result.unwrap_or_else(|_| Err(tries.cut(self.timeouts.connect)));
+        let result = match timeout_at(tries.deadline(), once).await {
+            Ok(result) => result,
+            Err(_) => Err(tries.cut(self.timeouts.connect)),
+        };
         if let Err(fault) = &result {
             self.remember(host, &gate, &fault.finding);
         }

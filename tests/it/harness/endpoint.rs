@@ -246,6 +246,11 @@ impl Talk {
         self.over.load(Ordering::SeqCst)
     }
 
+    /// Another handle of the connection.
+    pub(crate) fn handle(&self) -> TcpStream {
+        self.tcp.try_clone().expect("a handle")
+    }
+
     /// Sends this, if there is still somebody.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         let _ = self.tcp.write_all(bytes);

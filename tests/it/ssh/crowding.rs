@@ -1,6 +1,8 @@
 //! Many connections to one address, and addresses and hosts that are left alone for the rest of a run.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -96,5 +98,43 @@ async fn a_host_that_breaks_the_protocol_is_left_alone_and_nobody_else_notices()
     let second = fault(&fleet, &bad).await;
     assert_eq!((first.code.as_str(), second.code.as_str()), ("protocol-error", "protocol-error"));
     assert!(second.summary.starts_with("not tried again in this run: "), "{}", second.summary);
+    assert_eq!(endpoint.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_breaks_the_protocol_in_the_middle_of_a_session_is_left_alone_too() {
+    let sshd = Sshd::start();
+    let (port, now) = (sshd.port, Arc::new(AtomicBool::new(false)));
+    let flag = Arc::clone(&now);
+    let endpoint = Endpoint::serving(move |talk| {
+        let (mut side, flag) = (talk.handle(), Arc::clone(&flag));
+        std::thread::spawn(move || {
+            for _ in 0..2000 {
+                if flag.load(Ordering::SeqCst) {
+                    let _ = side.write_all(&[0x5a; 4096]);
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        talk.forward(port);
+    });
+    sshd.record(&format!("[127.0.0.1]:{} {}", endpoint.port, sshd.host_key("ed25519")));
+    let mut host = sshd.host();
+    host.port = endpoint.port;
+    let fleet = fleet_with(short());
+    let (session, _) = fleet.connect(&host).await.expect("connects");
+    now.store(true, Ordering::SeqCst);
+    let mut lost = None;
+    for _ in 0..1000 {
+        lost = session.lost();
+        if lost.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(lost.map(|(class, _)| class).as_deref(), Some("protocol-error"));
+    let again = fault(&fleet, &host).await;
+    assert_eq!(again.code, "protocol-error", "{again:?}");
     assert_eq!(endpoint.accepted(), 1);
 }
