@@ -149,7 +149,9 @@ where
                 next_at = Instant::now() + pace.stagger;
             }
             () = sleep_until(deadline) => {
-                faults.extend(addresses.iter().filter(|one| !told(&faults, **one)).map(|one| silent(*one, pace.limit)).collect::<Vec<_>>());
+                let open = addresses.iter().filter(|address| !told(&faults, **address));
+                let late: Vec<_> = open.map(|address| silent(*address, pace.limit)).collect();
+                faults.extend(late);
                 break;
             }
         }

@@ -110,7 +110,7 @@ impl Ground {
             "throttled" => gate.halve(),
             "penalised" => gate.close(finding),
             "protocol-error" | "client-panic" => self.crowd.suspend(&host.name, finding),
-            "auth-denied" => {
+            "auth-denied" | "auth-too-many" | "auth-interaction" => {
                 gate.denied(&host.name, finding);
                 // one failing login a host and run: more of them are what servers punish
                 self.crowd.suspend(&host.name, finding);
