@@ -325,7 +325,6 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
     accepted: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
-    peak: Arc<AtomicUsize>,
     heard: Arc<Mutex<Vec<u8>>>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -345,7 +344,7 @@ impl Endpoint {
     pub(crate) fn serving(serve: impl Fn(&mut Talk) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let mut endpoint = Self::nothing(listener.local_addr().expect("an address").port());
-        let (accepted, peak) = (Arc::clone(&endpoint.accepted), Arc::clone(&endpoint.peak));
+        let accepted = Arc::clone(&endpoint.accepted);
         let (over, heard, open) = (Arc::clone(&endpoint.over), Arc::clone(&endpoint.heard), Arc::clone(&endpoint.open));
         let serve = Arc::new(serve);
         endpoint.thread = Some(thread::spawn(move || {
@@ -356,7 +355,7 @@ impl Endpoint {
                 tcp.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
                 tcp.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
                 let nth = accepted.fetch_add(1, Ordering::SeqCst);
-                peak.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                open.fetch_add(1, Ordering::SeqCst);
                 let mut talk = Talk { nth, tcp, over: Arc::clone(&over), heard: Arc::clone(&heard) };
                 let (serve, open) = (Arc::clone(&serve), Arc::clone(&open));
                 thread::spawn(move || {
@@ -376,7 +375,6 @@ impl Endpoint {
             port,
             accepted: Arc::default(),
             open: Arc::default(),
-            peak: Arc::default(),
             heard: Arc::default(),
             over: Arc::default(),
             thread: None,
@@ -409,11 +407,6 @@ impl Endpoint {
     /// How many there are now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
-    }
-
-    /// The most that there were at the same time.
-    pub(crate) fn peak(&self) -> usize {
-        self.peak.load(Ordering::SeqCst)
     }
 
     /// What clients sent to those who listen.
