@@ -187,6 +187,7 @@ fn record(hosts: usize) -> Vec<Event> {
             fingerprint: "SHA256:bench".to_owned(),
             facts: facts(&host),
             took_ms: 3,
+            algorithms: None,
         });
         for step in &steps {
             kinds.push(EventKind::StepStarted { host: host.clone(), step: step.clone(), attempt: 1 });

@@ -177,7 +177,7 @@ impl Teller {
             skew_err_ms: 1,
         };
         let (key_type, fingerprint) = ("ssh-ed25519".to_owned(), "SHA256:bench".to_owned());
-        self.tell(EventKind::HostConnected { host: host.clone(), key_type, fingerprint, facts, took_ms: 3 });
+        self.tell(EventKind::HostConnected { host: host.clone(), key_type, fingerprint, facts, took_ms: 3, algorithms: None });
     }
 
     fn preview(&mut self, host: &HostName, at: usize, outcome: Outcome, basis: Basis, summary: &str) {

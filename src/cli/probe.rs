@@ -282,7 +282,7 @@ mod tests {
             skew_err_ms: 6,
         };
         let (key_type, fingerprint) = ("ssh-ed25519".to_owned(), "SHA256:abc".to_owned());
-        let connected = Connected { key_type, fingerprint, facts, took: Duration::from_millis(90) };
+        let connected = Connected { key_type, fingerprint, facts, took: Duration::from_millis(90), algorithms: None };
         (host(name), Ok(Up { connected, latency: latency.map(Duration::from_micros) }))
     }
 

@@ -234,6 +234,7 @@ impl<W: World> Link<W> {
             fingerprint: connected.fingerprint.clone(),
             facts: connected.facts.clone(),
             took_ms: u64::try_from(connected.took.as_millis()).unwrap_or(u64::MAX),
+            algorithms: connected.algorithms.clone(),
         };
         let _ = ctx.recorder.note(event).await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::model::event::Algorithms;
 use crate::model::finding::Finding;
 use crate::model::host::{Facts, Host};
 use crate::model::op::{Op, Reply};
@@ -50,6 +51,8 @@ pub struct Connected {
     pub facts: Facts,
     /// How long it took.
     pub took: Duration,
+    /// What was agreed on for the connection, where it is a real one.
+    pub algorithms: Option<Algorithms>,
 }
 
 /// Why a host could not be reached: the finding's code is the class, such as `refused`, `connect-timeout`,

@@ -57,6 +57,20 @@ pub struct PreviewGroup {
     pub signature: String,
 }
 
+/// What both sides of a connection agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Algorithms {
+    /// Of the key exchange.
+    pub kex: String,
+    /// Of what is sent.
+    pub cipher: String,
+    /// What authenticates it, where the cipher does not do so by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Whether the key exchange was strict, so that nothing could be left out of it unseen.
+    pub strict_kex: bool,
+}
+
 /// A folded failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
@@ -150,6 +164,9 @@ pub enum EventKind {
         facts: Facts,
         /// From the first packet to the first reply, in milliseconds.
         took_ms: u64,
+        /// What was agreed on for the connection, where it is a real one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        algorithms: Option<Algorithms>,
     },
     /// No connection could be made.
     #[serde(rename = "host.reach")]

@@ -210,7 +210,26 @@ fn normalise(text: &str) -> String {
     out
 }
 
+/// Where no host at all has a route the hosts are not the cause: that is told once.
+fn no_network(state: &RunState) -> Option<Failure> {
+    let faults = || state.order.iter().filter_map(|name| state.hosts.get(name)?.unreachable.as_ref());
+    let all = state.order.len();
+    if all < 2 || faults().filter(|finding| finding.code == "no-route").count() < all {
+        return None;
+    }
+    Some(Failure {
+        fold_key: "-|no-network".to_owned(),
+        step: None,
+        hosts: state.order.clone(),
+        message: format!("this machine has no network: none of {all} hosts has a route; check its interfaces, VPN and routes"),
+        first: faults().next().map(|finding| finding.summary.clone()),
+    })
+}
+
 fn failures(state: &RunState) -> Vec<Failure> {
+    if let Some(failure) = no_network(state) {
+        return vec![failure];
+    }
     let mut folded: BTreeMap<(u8, String), Failure> = BTreeMap::new();
     for name in &state.order {
         let Some(host) = state.hosts.get(name) else { continue };

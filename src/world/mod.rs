@@ -15,16 +15,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::engine::world::{ConnectFault, Connected, World};
-use crate::model::finding::Finding;
 use crate::model::host::Host;
 use crate::model::plan::SecretSource;
 use crate::model::time::Timestamp;
 use crate::world::secrets::Secrets;
-use crate::world::ssh::Identities;
+use crate::world::ssh::addresses::Book;
+use crate::world::ssh::auth::Identities;
 use crate::world::ssh::connect::Ground;
+use crate::world::ssh::crowd::{Crowd, PER_ADDRESS};
 use crate::world::ssh::session::{SshSession, connect, now};
 use crate::world::ssh::trust::TrustStore;
 use crate::world::timeouts::Timeouts;
@@ -62,7 +61,7 @@ impl FleetOptions {
 #[derive(Debug)]
 pub struct Fleet {
     ground: Ground,
-    handshakes: Semaphore,
+    handshakes: usize,
     home: Option<PathBuf>,
 }
 
@@ -74,8 +73,16 @@ impl Fleet {
         let defaults = own.chain(system_known_hosts).collect();
         let trust = Arc::new(TrustStore::new(home.clone(), defaults));
         let identities = Arc::new(Identities::new(home.clone(), agent, timeouts.agent));
-        let ground = Ground { timeouts, trust, identities, secrets: Arc::default() };
-        Self { ground, handshakes: Semaphore::new(handshakes.max(1)), home }
+        let crowd = Arc::new(Crowd::new(handshakes, PER_ADDRESS));
+        let ground = Ground { timeouts, trust, identities, secrets: Arc::default(), book: Book::default(), crowd };
+        Self { ground, handshakes, home }
+    }
+
+    /// Shakes hands with one address at most this often at the same time, instead of eight times.
+    #[must_use]
+    pub fn with_handshakes_per_address(mut self, count: usize) -> Self {
+        self.ground.crowd = Arc::new(Crowd::new(self.handshakes, count));
+        self
     }
 
     /// Knows where the secrets are that scripts name; each is resolved when it is first sent.
@@ -90,12 +97,7 @@ impl World for Fleet {
     type Session = SshSession;
 
     async fn connect(&self, host: &Host) -> Result<(SshSession, Connected), ConnectFault> {
-        let turn = self.handshakes.acquire().await;
-        let connected = match &turn {
-            Ok(_) => connect(&self.ground, host).await,
-            Err(_) => Err(Finding::new("internal", "no more connections are made")),
-        };
-        connected.map_err(|finding| ConnectFault { finding })
+        connect(&self.ground, host).await.map_err(|finding| ConnectFault { finding })
     }
 
     fn now(&self) -> Timestamp {

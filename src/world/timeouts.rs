@@ -5,10 +5,18 @@ use std::time::Duration;
 /// One deadline a phase; the deadlines of ops are in the ops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
+    /// All tries to reach one host together, with their pauses; the wait for a first turn does not count.
+    pub connect: Duration,
+    /// The pause before a second try is a random part of this; it doubles from try to try.
+    pub retry_pause: Duration,
+    /// No pause is longer than this.
+    pub longest_pause: Duration,
     /// Finding the addresses of a name.
     pub dns: Duration,
     /// The TCP handshake, over all addresses.
     pub tcp: Duration,
+    /// How long one address of a name is waited for before the next is tried beside it.
+    pub stagger: Duration,
     /// From there to the server's identification line.
     pub banner: Duration,
     /// From there to checked keys.
@@ -34,8 +42,12 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            connect: Duration::from_secs(60),
+            retry_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(8),
             dns: Duration::from_secs(5),
             tcp: Duration::from_secs(5),
+            stagger: Duration::from_millis(250),
             banner: Duration::from_secs(5),
             key_exchange: Duration::from_secs(10),
             auth: Duration::from_secs(15),

@@ -76,7 +76,7 @@ fn unreachable_hosts_do_not_hide_the_others() {
     inventory(&sshd, &["p-1"], &format!("[hosts.q]\naddress = \"127.0.0.1\"\nport = {port}\n"));
     let ran = exec(&sshd, &["all", "--", "true"]);
     let want = format!(
-        "p-1: ok\nq: unreachable, refused: 127.0.0.1:{port}: connection refused (os error 111)\n  \
+        "p-1: ok\nq: unreachable, refused: 127.0.0.1:{port}: connection refused (os error 111) (tried 3 times)\n  \
          try: is sshd running there, on this port?\n"
     );
     assert_eq!((ran.stdout, ran.stderr.as_str()), (want, "1 ok, 1 unreachable\n"));
@@ -91,7 +91,7 @@ fn unreachable_hosts_are_folded_by_cause() {
     inventory(&sshd, &["p-1", "p-2"], &(dead(1) + &dead(2) + &dead(3)));
     let ran = exec(&sshd, &["all", "-x", "p-2", "--", "true"]);
     let want = format!(
-        "p-1: ok\nq-[1-3] (3): unreachable, refused: for example 127.0.0.1:{port}: connection refused (os error 111)\n  \
+        "p-1: ok\nq-[1-3] (3): unreachable, refused: for example 127.0.0.1:{port}: connection refused (os error 111) (tried 3 times)\n  \
          try: is sshd running there, on this port?\n"
     );
     assert_eq!((ran.stdout, ran.stderr.as_str(), ran.code), (want, "1 ok, 3 unreachable\n", Some(3)));

@@ -185,7 +185,7 @@ fn a_probe_shows_who_is_up_and_why_the_others_are_not() {
     assert_eq!(rows[1][6..], [user, format!("ssh-ed25519 {fingerprint}")]);
     assert!(rows[1][2].ends_with("ms") && rows[1][3].starts_with(['+', '-']) && rows[1][4].starts_with("Linux "), "{out}");
     let want = format!(
-        "q-[1-2] (2): unreachable, refused: for example 127.0.0.1:{dead}: connection refused (os error 111)\n  \
+        "q-[1-2] (2): unreachable, refused: for example 127.0.0.1:{dead}: connection refused (os error 111) (tried 3 times)\n  \
          try: is sshd running there, on this port?\n"
     );
     assert_eq!(err, want);
@@ -210,7 +210,9 @@ fn a_host_that_says_nothing_keeps_no_other_from_its_answer() {
     let (code, out, err) = runbook(sshd.dir.path(), &["hosts", "--probe"]);
     let reach: Vec<&str> = out.lines().skip(1).filter_map(|line| line.split('\t').nth(1)).collect();
     assert_eq!((code, reach), (Some(3), vec!["down banner-timeout", "up"]));
-    assert_eq!(err, "mute: unreachable, banner-timeout: the server sent no SSH banner in 5s\n");
+    let want = "mute: unreachable, banner-timeout: the server sent no SSH banner in 5s (tried 2 times)\n  \
+         try: check `port` in the inventory, and sshd on the host: it accepts connections and then says nothing\n";
+    assert_eq!(err, want);
     let (code, _, err) = runbook(sshd.dir.path(), &["hosts", "mute", "--probe", "--timeout", "300ms"]);
     let want = "mute: unreachable, probe-timeout: it was not done in 300ms\n  try: --timeout TIME\n";
     assert_eq!((code, err.as_str()), (Some(3), want));

@@ -129,7 +129,7 @@ impl Story {
             skew_err_ms: 5,
         };
         let (key_type, fingerprint) = ("ssh-ed25519".to_owned(), "SHA256:abc".to_owned());
-        self.add(EventKind::HostConnected { host: host(name), key_type, fingerprint, facts, took_ms: 90 })
+        self.add(EventKind::HostConnected { host: host(name), key_type, fingerprint, facts, took_ms: 90, algorithms: None })
     }
 
     fn down(&mut self, name: &str) -> &mut Self {

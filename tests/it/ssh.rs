@@ -1,6 +1,8 @@
 //! SSH against a real sshd, and against servers that misbehave: no status is ever made up.
 
 mod calls;
+mod connecting;
+mod crowding;
 mod identity;
 mod joining;
 mod known_hosts;

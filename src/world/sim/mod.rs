@@ -86,7 +86,7 @@ impl Ground {
             return Err(unreachable(why, host, waits));
         }
         let fingerprint = format!("SHA256:SIM{:040}", index + 1);
-        Ok((index, Connected { key_type: "ssh-ed25519".to_owned(), fingerprint, facts, took }))
+        Ok((index, Connected { key_type: "ssh-ed25519".to_owned(), fingerprint, facts, took, algorithms: None }))
     }
 }
 

@@ -2,14 +2,12 @@
 //! class of fault; what fails leaves neither a socket nor a task behind.
 
 use std::borrow::Cow;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use russh::client::{Config, Handle, connect_stream};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
-use russh::{Error, Preferred, SshId};
+use russh::{Error, Preferred, SshId, cipher};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::DropGuard;
@@ -17,15 +15,29 @@ use tokio_util::sync::DropGuard;
 use crate::model::finding::Finding;
 use crate::model::host::Host;
 use crate::world::secrets::Secrets;
-use crate::world::shown::shown;
+use crate::world::ssh::addresses::{Book, Pace, dial};
 use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
+use crate::world::ssh::crowd::{Crowd, Gate};
+use crate::world::ssh::distrust::distrust;
+use crate::world::ssh::faults::{exchange_failed, late, login_failed, no_banner, no_keys, no_ssh};
 use crate::world::ssh::known_hosts::{Known, LookupName, Trust};
+use crate::world::ssh::retry::{Fault, Tries};
 use crate::world::ssh::trust::TrustStore;
 use crate::world::ssh::wire::{Carrier, Gauge, Wire};
 use crate::world::timeouts::Timeouts;
 
 const CLIENT_ID: &str = concat!("SSH-2.0-runbook_", env!("CARGO_PKG_VERSION"));
+
+/// AES-GCM first: it needs no strict key exchange to be safe.
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
 
 /// What connecting needs besides the host.
 #[derive(Debug)]
@@ -34,6 +46,8 @@ pub(crate) struct Ground {
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) book: Book,
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 /// A connection whose host is known and whose user is logged in.
@@ -45,25 +59,98 @@ pub(crate) struct Joined {
 }
 
 impl Ground {
-    /// From a name to a logged-in connection.
+    /// From a name to a logged-in connection. What fails before the login is tried again where that may help, all within
+    /// one budget.
     pub(crate) async fn join(&self, host: &Host) -> Result<Joined, Finding> {
         let (name, known) = self.known(host).await?;
+        let mut tries = Tries::new(&self.timeouts);
+        loop {
+            if let Some(finding) = self.crowd.suspended(&host.name) {
+                return Err(finding);
+            }
+            let fault = match self.attempt(host, (&name, &known), &mut tries).await {
+                Ok(joined) => return Ok(joined),
+                Err(fault) => fault,
+            };
+            tokio::time::sleep(tries.failed(fault)?).await;
+        }
+    }
+
+    async fn attempt(&self, host: &Host, known: (&LookupName, &Known), tries: &mut Tries) -> Result<Joined, Fault> {
         let addresses = self.addresses(host).await?;
-        let tcp = self.tcp(&addresses).await?;
+        let Some(first) = addresses.first() else { return Err(Finding::new("dns", "there is no address").into()) };
+        let gate = self.crowd.gate(*first);
+        let asked = Instant::now();
+        let turn = match tries.is_first() {
+            true => Some(gate.turn().await),
+            false => timeout_at(tries.deadline(), gate.turn()).await.ok(),
+        };
+        let Some(_turn) = turn else { return Err(tries.cut(self.timeouts.connect)) };
+        if tries.is_first() {
+            tries.waited(asked.elapsed());
+        }
+        // said only now: whoever had the turn before may have learned it
+        if let Some(finding) = gate.closed() {
+            return Err(finding.into());
+        }
+        let once = self.once(host, &addresses, known, &gate);
+        let result = match timeout_at(tries.deadline(), once).await {
+            Ok(result) => result,
+            Err(_) => Err(tries.cut(self.timeouts.connect)),
+        };
+        if let Err(fault) = &result {
+            self.remember(host, &gate, &fault.finding);
+        }
+        result
+    }
+
+    /// What follows from a fault for everybody else.
+    fn remember(&self, host: &Host, gate: &Gate, finding: &Finding) {
+        match finding.code.as_str() {
+            "throttled" => gate.halve(),
+            "penalised" => gate.close(finding),
+            "protocol-error" | "client-panic" => self.crowd.suspend(&host.name, finding),
+            "auth-denied" | "auth-too-many" | "auth-interaction" => {
+                gate.denied(&host.name, finding);
+                // one failing login a host and run: more of them are what servers punish
+                self.crowd.suspend(&host.name, finding);
+            }
+            _ => {}
+        }
+    }
+
+    async fn once(
+        &self,
+        host: &Host,
+        addresses: &[SocketAddr],
+        (name, known): (&LookupName, &Known),
+        gate: &Gate,
+    ) -> Result<Joined, Fault> {
+        let pace = Pace { limit: self.timeouts.tcp, stagger: self.timeouts.stagger };
+        let (tcp, address) = dial(addresses, pace, TcpStream::connect).await?;
+        // without it a connection is merely slower
+        let _ = tcp.set_nodelay(true);
         let gauge = Arc::new(Gauge::default());
         // whatever fails from here on cuts the wire
         let guard: DropGuard = gauge.cut.clone().drop_guard();
-        let learned = Arc::new(Learned::default());
-        let mut handle = self.exchange_keys(tcp, &gauge, &learned, known, &name).await?;
+        let learned = Arc::new(Learned::new(host.name.clone(), Arc::clone(&self.crowd)));
+        let denied = gate.first_denied();
+        let mut handle = self.exchange_keys(tcp, (&gauge, &learned), known.clone(), (name, denied.as_deref())).await?;
         let login = self.identities.authenticate(&mut handle, host, &learned);
         match timeout(self.timeouts.auth, login).await {
-            Ok(result) => result?,
-            Err(_) => return Err(late("auth-timeout", "the server did not finish authentication", self.timeouts.auth)),
+            Ok(result) => result.map_err(|finding| login_failed(finding, &learned))?,
+            Err(_) => {
+                let finding = late("auth-timeout", "the server did not finish authentication", self.timeouts.auth);
+                return Err(finding
+                    .hint("look at sshd's log on the host: does it wait for a directory or a name server?")
+                    .into());
+            }
         }
         let Some(key) = learned.key().cloned() else {
-            return Err(Finding::new("protocol-error", "the server showed no host key"));
+            return Err(Finding::new("protocol-error", "the server showed no host key").into());
         };
         guard.disarm();
+        self.book.used((&host.address, host.port), address);
         Ok(Joined { handle, gauge, learned, key })
     }
 
@@ -78,88 +165,48 @@ impl Ground {
     }
 
     async fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, Finding> {
-        let name = host.address.escape_debug();
-        match timeout(self.timeouts.dns, lookup_host((host.address.as_str(), host.port))).await {
-            Err(_) => Err(late("dns-timeout", &format!("`{name}` was not resolved"), self.timeouts.dns)),
-            Ok(Err(error)) => {
-                Err(Finding::new("dns", format!("`{name}` cannot be resolved: {error}")).hint("check `address` in the inventory"))
-            }
-            Ok(Ok(found)) => {
-                let found: Vec<SocketAddr> = found.collect();
-                if found.is_empty() { Err(Finding::new("dns", format!("`{name}` has no address"))) } else { Ok(found) }
-            }
-        }
-    }
-
-    /// One address after the other, all within one budget; a dead first one leaves time for the rest.
-    async fn tcp(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Finding> {
-        let deadline = Instant::now() + self.timeouts.tcp;
-        let mut fault = None;
-        for (index, address) in addresses.iter().enumerate() {
-            let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            let share = deadline.saturating_duration_since(Instant::now()) / left;
-            match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(tcp)) => {
-                    // without it a connection is merely slower
-                    let _ = tcp.set_nodelay(true);
-                    return Ok(tcp);
-                }
-                Ok(Err(error)) => fault = Some(refused(*address, &error)),
-                Err(_) => fault = Some(late("connect-timeout", &format!("{address} did not answer"), share)),
-            }
-        }
-        Err(fault.unwrap_or_else(|| Finding::new("dns", "there is no address to connect to")))
+        let name = (host.address.as_str(), host.port);
+        self.book.addresses(name, self.timeouts.dns, async || lookup_host(name).await.map(Iterator::collect)).await
     }
 
     async fn exchange_keys(
         &self,
         carrier: impl Carrier + 'static,
-        gauge: &Arc<Gauge>,
-        learned: &Arc<Learned>,
+        (gauge, learned): (&Arc<Gauge>, &Arc<Learned>),
         known: Known,
-        name: &LookupName,
-    ) -> Result<Handle<Client>, Finding> {
+        (name, denied): (&LookupName, Option<&str>),
+    ) -> Result<Handle<Client>, Fault> {
         let config = Arc::new(self.config(&known));
-        let wire = Wire::new(carrier, Arc::clone(gauge), CLIENT_ID.len() + 2);
-        let joining = connect_stream(config, wire, Client::new(known, Arc::clone(learned)));
-        let mut joining = Box::pin(joining);
+        let wire = Wire::new(carrier, Arc::clone(gauge));
+        let mut joining = Box::pin(connect_stream(config, wire, Client::new(known, Arc::clone(learned))));
         let banner = Instant::now() + self.timeouts.banner;
         let early = tokio::select! {
             joined = &mut joining => Some(joined),
             accepted = timeout_at(banner, gauge.banner_accepted()) => match accepted {
                 Ok(()) => None,
-                Err(_) => return Err(self.no_banner(gauge)),
+                Err(_) => return Err(no_banner(gauge, self.timeouts.banner)),
             },
         };
-        let (joined, greeted) = match early {
-            Some(joined) => (joined, false),
+        let joined = match early {
+            Some(joined) => joined,
             None => match timeout(self.timeouts.key_exchange, joining).await {
-                Ok(joined) => (joined, true),
-                Err(_) => {
-                    let summary = format!("the key exchange stalled after {} bytes", gauge.received());
-                    return Err(late("kex-timeout", &summary, self.timeouts.key_exchange));
-                }
+                Ok(joined) => joined,
+                Err(_) => return Err(no_keys(gauge, self.timeouts.key_exchange)),
             },
         };
-        joined.map_err(|error| match learned.key() {
+        let fault = |error: Error| match learned.key() {
             Some(key) if key.trust != Trust::Trusted => distrust(key, name),
-            _ if greeted => exchange_failed(&error),
-            _ => no_ssh(&error, &gauge.hello()),
-        })
-    }
-
-    fn no_banner(&self, gauge: &Gauge) -> Finding {
-        let finding = late("banner-timeout", "the server sent no SSH banner", self.timeouts.banner);
-        match gauge.hello() {
-            hello if hello.is_empty() => finding,
-            hello => finding.evidence(format!("it sent `{}`", shown(&hello, 64))),
-        }
+            _ if gauge.greeted() => exchange_failed(&error, gauge, learned),
+            _ => no_ssh(&error, gauge, denied),
+        };
+        Ok(joined.map_err(fault)?)
     }
 
     fn config(&self, known: &Known) -> Config {
+        let key = Cow::Owned(key_types(&known.kinds()));
         Config {
             client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),
-            preferred: Preferred { key: Cow::Owned(key_types(&known.kinds())), ..Preferred::default() },
+            preferred: Preferred { key, cipher: Cow::Borrowed(CIPHERS), ..Preferred::default() },
             nodelay: true,
             keepalive_interval: Some(self.timeouts.keepalive),
             keepalive_max: 3,
@@ -185,101 +232,67 @@ fn key_types(recorded: &[&str]) -> Vec<Algorithm> {
     all.into_iter().map(|(_, algorithm)| algorithm).collect()
 }
 
-fn late(code: &str, summary: &str, limit: Duration) -> Finding {
-    Finding::new(code, format!("{summary} in {limit:?}"))
-}
-
-fn refused(address: SocketAddr, error: &std::io::Error) -> Finding {
-    let (code, hint) = match error.kind() {
-        ErrorKind::ConnectionRefused => ("refused", "is sshd running there, on this port?"),
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-            ("no-route", "check the network of this machine and `address` in the inventory")
-        }
-        ErrorKind::TimedOut => ("connect-timeout", "check `address` in the inventory and firewalls on the way"),
-        _ => ("connect-failed", "check `address` and `port` in the inventory"),
-    };
-    Finding::new(code, format!("{address}: {error}").to_lowercase()).hint(hint)
-}
-
-/// The connection failed before the server's identification was accepted.
-fn no_ssh(error: &Error, hello: &[u8]) -> Finding {
-    let said = shown(hello, 64);
-    if said.contains("MaxStartups") {
-        return Finding::new("throttled", format!("sshd is shedding connections: `{said}`")).hint("use a smaller --forks");
-    }
-    if said.contains("Not allowed at this time") {
-        return Finding::new("penalised", format!("sshd penalises this address after earlier failures: `{said}`"))
-            .hint("wait ten minutes and check the key before trying again");
-    }
-    if said.starts_with("SSH-1.") && !said.starts_with("SSH-1.99") {
-        return Finding::new("protocol-version", format!("the server speaks `{said}`, not SSH 2"));
-    }
-    match error {
-        Error::Version => {
-            Finding::new("not-ssh", format!("not an SSH server: it began with `{said}`")).hint("check `port` in the inventory")
-        }
-        Error::Disconnect | Error::HUP | Error::IO(_) if hello.is_empty() => {
-            Finding::new("throttled", "the connection was closed before the SSH banner")
-                .hint("sshd sheds connections (MaxStartups) or penalises this address: try fewer at once, later")
-        }
-        Error::Disconnect | Error::HUP | Error::IO(_) => {
-            Finding::new("not-ssh", format!("not an SSH server: it said `{said}` and hung up"))
-                .hint("check `port` in the inventory")
-        }
-        other => Finding::new("protocol-error", shown(other.to_string().to_lowercase().as_bytes(), 300)),
-    }
-}
-
-fn exchange_failed(error: &Error) -> Finding {
-    match error {
-        Error::NoCommonAlgo { kind, ours, theirs } => {
-            let list = |names: &[String]| shown(names.join(",").as_bytes(), 300);
-            let what = format!("{kind:?}").to_lowercase();
-            Finding::new("algo-mismatch", format!("no {what} algorithm is common to both sides"))
-                .evidence(format!("ours: {}", list(ours)))
-                .evidence(format!("theirs: {}", list(theirs)))
-        }
-        Error::Disconnect | Error::HUP | Error::IO(_) => {
-            Finding::new("kex-lost", "the connection was lost during the key exchange")
-        }
-        other => Finding::new("protocol-error", shown(other.to_string().to_lowercase().as_bytes(), 300)),
-    }
-}
-
-/// The host showed a key that is not to be trusted.
-fn distrust(key: &HostKey, name: &LookupName) -> Finding {
-    let shown_key = format!("{} {}", key.kind, key.fingerprint);
-    let name = name.as_str().escape_debug();
-    match &key.trust {
-        Trust::Revoked { place } => Finding::new("host-key-revoked", format!("the host key {shown_key} is revoked"))
-            .evidence(format!("revoked at {place}"))
-            .hint("do not connect; find out how this key came back"),
-        Trust::Changed { recorded } => {
-            let summary = format!("the host key changed: {shown_key} is not what is recorded for `{name}`");
-            let finding = Finding::new("host-key-changed", summary)
-                .hint("a re-created machine, or somebody in the middle: compare the key with the host's console");
-            recorded.iter().fold(finding, |finding, place| finding.evidence(format!("recorded at {place}")))
-        }
-        Trust::OnlyAuthority { place } => {
-            let summary =
-                format!("only a certificate authority is recorded for `{name}`, and certificates of hosts are not supported yet");
-            Finding::new("host-key-unknown", summary)
-                .evidence(format!("@cert-authority at {place}"))
-                .evidence(format!("the host shows {shown_key}"))
-                .hint("add a line with the host's own key to known_hosts")
-        }
-        Trust::Unknown | Trust::Trusted => {
-            Finding::new("host-key-unknown", format!("the host key {shown_key} is not recorded for `{name}`"))
-                .hint("compare it with the host's console, then add it to known_hosts")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use russh::keys::{Algorithm, HashAlg};
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
 
-    use super::key_types;
+    use russh::keys::{Algorithm, HashAlg};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::{Book, Carrier, Crowd, Ground, Identities, Learned, TrustStore, key_types};
+    use crate::model::id::HostName;
+    use crate::world::ssh::known_hosts::{Known, LookupName};
+    use crate::world::timeouts::Timeouts;
+
+    /// A server on whose second word the library fails.
+    struct Bomb(bool);
+
+    impl AsyncRead for Bomb {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            assert!(!self.0, "a bug (scripted)");
+            self.0 = true;
+            buf.put_slice(b"SSH-2.0-bomb\r\n");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Bomb {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Carrier for Bomb {}
+
+    #[tokio::test]
+    async fn a_panic_of_the_library_is_a_fault_of_that_host_alone() {
+        let timeouts = Timeouts::default();
+        let identities = Arc::new(Identities::new(None, None, timeouts.agent));
+        let (trust, crowd) = (Arc::new(TrustStore::new(None, Vec::new())), Arc::new(Crowd::new(1, 1)));
+        let (secrets, book) = (Arc::default(), Book::default());
+        let ground = Ground { timeouts, trust, identities, secrets, book, crowd: Arc::clone(&crowd) };
+        let name = LookupName::new("web", 22, None);
+        let host = HostName::parse("web-1").expect("a name");
+        let learned = Arc::new(Learned::new(host.clone(), Arc::clone(&crowd)));
+        let known = Known::lookup(&[], &name);
+        let gauge = Arc::default();
+        let joining = ground.exchange_keys(Bomb(false), (&gauge, &learned), known, (&name, None));
+        let Err(fault) = joining.await else { panic!("joined") };
+        assert_eq!(fault.finding.code, "client-panic");
+        assert_eq!(crowd.suspended(&host).map(|finding| finding.code).as_deref(), Some("client-panic"));
+        assert_eq!(crowd.suspended(&HostName::parse("web-2").expect("a name")), None);
+    }
 
     #[test]
     fn recorded_types_come_first_and_sha_1_never() {

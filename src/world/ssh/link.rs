@@ -9,7 +9,7 @@ use russh::{Channel, ChannelOpenFailure, Disconnect, Error};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::world::ssh::client::{Client, Learned};
+use crate::world::ssh::client::{Client, Ending, Learned};
 use crate::world::ssh::wire::Gauge;
 use crate::world::timeouts::Timeouts;
 
@@ -61,6 +61,11 @@ impl Link {
     /// Why the connection is gone, once it is.
     pub(crate) fn lost(&self) -> Option<String> {
         self.handle.is_closed().then(|| self.learned.ended().unwrap_or("the connection was closed").to_owned())
+    }
+
+    /// The class of the fault that ended the connection.
+    pub(crate) fn lost_by(&self) -> &'static str {
+        self.learned.ending().map_or(CONNECTION_LOST, Ending::word)
     }
 
     /// Acknowledgements need not be quick any more.

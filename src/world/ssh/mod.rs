@@ -1,20 +1,24 @@
 //! SSH by one library, which nothing outside of this module names: known hosts, keys, one connection and one open
 //! shell a host.
 
-mod auth;
+pub(crate) mod addresses;
+pub(crate) mod auth;
 mod batch;
 mod client;
 pub(crate) mod connect;
+pub(crate) mod crowd;
+mod distrust;
 mod ending;
 mod facts;
+mod faults;
+mod greeting;
 mod keys;
 pub mod known_hosts;
 pub(crate) mod link;
+mod retry;
 pub(crate) mod script;
 pub mod session;
 mod shell;
 mod split;
 pub(crate) mod trust;
 mod wire;
-
-pub(crate) use crate::world::ssh::auth::Identities;

@@ -20,7 +20,7 @@ use crate::world::secrets::Secrets;
 use crate::world::ssh::batch::Scripts;
 use crate::world::ssh::connect::{Ground, Joined};
 use crate::world::ssh::facts::{self, Asked};
-use crate::world::ssh::link::{CONNECTION_LOST, Link};
+use crate::world::ssh::link::{Link, OpenFault};
 use crate::world::ssh::script::FACTS;
 use crate::world::ssh::shell::{PROTOCOL_ERROR, Shell, ShellFault};
 
@@ -63,6 +63,7 @@ impl SshSession {
     /// Opens the shell on a fresh connection and asks for facts in the same exchange.
     pub(crate) async fn start(ground: &Ground, joined: Joined, began: Instant) -> Result<(Self, Connected), Finding> {
         let Joined { handle, gauge, learned, key } = joined;
+        let algorithms = learned.agreed().cloned();
         let link = Arc::new(Link::new(handle, gauge, learned, ground.timeouts.clone()));
         // from here on dropping the session cuts the wire
         let mut session =
@@ -78,7 +79,8 @@ impl SshSession {
         })?;
         session.home.clone_from(&facts.home);
         session.scripts.adopt(shell, facts.home.clone());
-        let connected = Connected { key_type: key.kind, fingerprint: key.fingerprint, facts, took: began.elapsed() };
+        let (key_type, fingerprint, took) = (key.kind, key.fingerprint, began.elapsed());
+        let connected = Connected { key_type, fingerprint, facts, took, algorithms };
         Ok((session, connected))
     }
 
@@ -172,7 +174,7 @@ impl Session for SshSession {
             let message = format!("the server said what cannot both be true ({why}): nothing that it says is believed");
             return Some((PROTOCOL_ERROR.to_owned(), message));
         }
-        self.link.lost().map(|why| (CONNECTION_LOST.to_owned(), why))
+        self.link.lost().map(|why| (self.link.lost_by().to_owned(), why))
     }
 
     async fn close(mut self) {
@@ -189,7 +191,9 @@ pub(crate) async fn connect(ground: &Ground, host: &Host) -> Result<(SshSession,
 }
 
 fn no_shell(fault: &ShellFault, link: &Link) -> Finding {
-    let finding = Finding::new(fault.word(), fault.to_string());
+    let lost = matches!(fault, ShellFault::Lost | ShellFault::Channel(OpenFault::Lost));
+    let word = if lost { link.lost_by() } else { fault.word() };
+    let finding = Finding::new(word, fault.to_string());
     match fault {
         ShellFault::ForcedCommand { .. } => finding.hint("remove `command=` for this key, or ForceCommand for this user"),
         ShellFault::NoShell { .. } => finding.hint("give this user a login shell that can execute /bin/sh"),

@@ -5,13 +5,16 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::world::ssh::greeting::{Greeting, Unfit};
 
 const HELLO: usize = 256;
 
@@ -21,8 +24,12 @@ pub(crate) struct Gauge {
     /// Cuts the wire: the task that owns it ends and the socket is closed.
     pub(crate) cut: CancellationToken,
     banner: Notify,
+    greeted: AtomicBool,
+    ended: AtomicBool,
+    unfit: OnceLock<Unfit>,
     settled: AtomicBool,
     received: AtomicU64,
+    last: Mutex<Option<Instant>>,
     hello: Mutex<Vec<u8>>,
 }
 
@@ -30,6 +37,21 @@ impl Gauge {
     /// Resolves once the server's identification was accepted.
     pub(crate) async fn banner_accepted(&self) {
         self.banner.notified().await;
+    }
+
+    /// Whether the server's identification was accepted.
+    pub(crate) fn greeted(&self) -> bool {
+        self.greeted.load(Ordering::Acquire)
+    }
+
+    /// Whether the stream ended at the other side.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Why what came in cannot be an SSH 2 server, once that is certain.
+    pub(crate) fn unfit(&self) -> Option<&Unfit> {
+        self.unfit.get()
     }
 
     /// From now on acknowledgements may be delayed as the kernel likes.
@@ -42,6 +64,12 @@ impl Gauge {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// For how long nothing came in; none where nothing ever did.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|last| last.elapsed())
+    }
+
     /// The first bytes that came in.
     pub(crate) fn hello(&self) -> Vec<u8> {
         self.lock().clone()
@@ -49,6 +77,18 @@ impl Gauge {
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         self.hello.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        let before = self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if before < HELLO as u64 {
+            let mut hello = self.lock();
+            let room = HELLO.saturating_sub(hello.len()).min(bytes.len());
+            hello.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        }
+        if !self.settled.load(Ordering::Relaxed) {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
     }
 }
 
@@ -66,20 +106,20 @@ impl Carrier for TcpStream {
     }
 }
 
-/// The stream itself, owned by the SSH library.
+/// The stream itself, owned by the SSH library. What comes before the server's identification line stays here.
 pub(crate) struct Wire {
     carrier: Box<dyn Carrier>,
     gauge: Arc<Gauge>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    own_banner: usize,
-    written: usize,
+    greeting: Option<Greeting>,
+    // the identification line and what came with it, not yet taken
+    held: Vec<u8>,
 }
 
 impl Wire {
-    /// `own_banner` is the length of our identification line: what is written after it means theirs was accepted.
-    pub(crate) fn new(carrier: impl Carrier + 'static, gauge: Arc<Gauge>, own_banner: usize) -> Self {
+    pub(crate) fn new(carrier: impl Carrier + 'static, gauge: Arc<Gauge>) -> Self {
         let cut = Box::pin(gauge.cut.clone().cancelled_owned());
-        Self { carrier: Box::new(carrier), gauge, cut, own_banner, written: 0 }
+        Self { carrier: Box::new(carrier), gauge, cut, greeting: Some(Greeting::default()), held: Vec::new() }
     }
 
     fn alive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -89,44 +129,74 @@ impl Wire {
         }
     }
 
-    fn note(&mut self, bytes: &[u8]) {
-        let before = self.gauge.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if before < HELLO as u64 {
-            let mut hello = self.gauge.lock();
-            let room = HELLO.saturating_sub(hello.len()).min(bytes.len());
-            hello.extend_from_slice(&bytes[..room]);
+    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.carrier).poll_read(cx, buf));
+        if read.is_err() || buf.filled().len() == before {
+            self.gauge.ended.store(true, Ordering::Release);
+            return Poll::Ready(read);
         }
+        self.gauge.note(buf.filled().get(before..).unwrap_or_default());
         if !self.gauge.settled.load(Ordering::Relaxed) {
             self.carrier.quick_ack();
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads until the identification line is there, the stream ends or it is certain that no such line comes.
+    fn greet(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(mut greeting) = self.greeting.take() {
+            let mut room = [0; 512];
+            let mut chunk = ReadBuf::new(&mut room);
+            let read = self.read(cx, &mut chunk);
+            if !matches!(read, Poll::Ready(Ok(()))) || chunk.filled().is_empty() {
+                self.greeting = Some(greeting);
+                return read;
+            }
+            match greeting.hear(chunk.filled()) {
+                Ok(None) => self.greeting = Some(greeting),
+                Ok(Some(held)) => {
+                    self.held = held;
+                    self.gauge.greeted.store(true, Ordering::Release);
+                    self.gauge.banner.notify_one();
+                }
+                Err(unfit) => {
+                    // the first reason is the reason
+                    let _ = self.gauge.unfit.set(unfit);
+                    self.greeting = Some(Greeting::default());
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "no SSH 2 server")));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.alive(cx)?;
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.carrier).poll_read(cx, buf);
-        if matches!(polled, Poll::Ready(Ok(()))) {
-            self.note(&buf.filled()[before..]);
+        if self.greeting.is_some() {
+            ready!(self.greet(cx))?;
         }
-        polled
+        if self.greeting.is_some() {
+            // the stream ended before the line was there
+            return Poll::Ready(Ok(()));
+        }
+        if self.held.is_empty() {
+            return self.read(cx, buf);
+        }
+        let count = buf.remaining().min(self.held.len());
+        let rest = self.held.split_off(count);
+        buf.put_slice(&self.held);
+        self.held = rest;
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.alive(cx)?;
-        let polled = Pin::new(&mut self.carrier).poll_write(cx, buf);
-        if let Poll::Ready(Ok(count)) = polled
-            && self.written <= self.own_banner
-        {
-            self.written += count;
-            if self.written > self.own_banner {
-                self.gauge.banner.notify_one();
-            }
-        }
-        polled
+        Pin::new(&mut self.carrier).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

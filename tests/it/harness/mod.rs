@@ -1,6 +1,7 @@
 //! What tests share: fleets of sshd, labs, exact output.
 
 pub(crate) mod between;
+pub(crate) mod endpoint;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
 pub(crate) mod personality;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, Preferred};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{ChildStdin, Command};
@@ -36,6 +36,8 @@ pub(crate) enum Vice {
     OneChannel,
     /// Answers some scripts itself.
     Lies(Lie),
+    /// Hangs up when it is asked to authenticate somebody.
+    DiesInLogin,
 }
 
 /// A running server; it ends with the value.
@@ -57,13 +59,19 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(vice: Vice) -> Self {
+        Self::agreeing(vice, Preferred::default()).await
+    }
+
+    /// Starts one that agrees to these algorithms only.
+    pub(crate) async fn agreeing(vice: Vice, preferred: Preferred) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&[7; 32]));
         let key = PrivateKey::new(pair, "").expect("a key");
         let host_key = public(key.public_key());
         let (tell, opened) = mpsc::unbounded_channel();
-        let config = Arc::new(Config { keys: vec![key], auth_rejection_time: Duration::ZERO, ..Config::default() });
+        let config = Config { keys: vec![key], auth_rejection_time: Duration::ZERO, preferred, ..Config::default() };
+        let config = Arc::new(config);
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let task = tokio::spawn(async move {
@@ -126,6 +134,9 @@ impl Handler for Peer {
     type Error = russh::Error;
 
     async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        if self.vice == Vice::DiesInLogin {
+            return Err(russh::Error::Disconnect);
+        }
         Ok(Auth::Accept)
     }
 

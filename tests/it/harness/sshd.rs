@@ -106,6 +106,11 @@ impl Sshd {
         host(self.port, &self.path("user"), &self.path("known_hosts"))
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }

@@ -160,6 +160,7 @@ impl World for ScriptedWorld {
             fingerprint: "SHA256:scripted".to_owned(),
             facts,
             took: Duration::from_millis(20),
+            algorithms: None,
         };
         Ok((ScriptedSession { host: host.name.to_string(), shared: Arc::clone(&self.shared), lost: None }, connected))
     }

@@ -119,6 +119,7 @@ impl Story {
                 skew_err_ms: 20,
             },
             took_ms: 13,
+            algorithms: None,
         })
     }
 

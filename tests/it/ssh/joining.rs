@@ -1,8 +1,6 @@
 //! From a name to a logged-in connection: who is trusted, what is offered, how each phase fails.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +10,7 @@ use runbook::engine::world::{Session, World};
 use runbook::world::timeouts::Timeouts;
 use runbook::world::{Fleet, FleetOptions};
 
-use crate::harness::sshd::{Sshd, fleet, fleet_with, free_port, host, keygen, timeouts};
+use crate::harness::sshd::{Sshd, fleet, fleet_with, keygen, timeouts};
 use crate::ssh::{class, join};
 
 #[tokio::test]
@@ -183,70 +181,6 @@ async fn rsa_keys_sign_with_sha_2() {
     host.identity = Some(sshd.path("rsa"));
     let joined = fleet().connect(&host).await;
     assert!(joined.is_ok(), "{:?}", joined.err());
-}
-
-#[tokio::test]
-async fn every_phase_has_its_own_class() {
-    let dir = tempfile::tempdir().expect("a directory");
-    keygen(&dir.path().join("user"), &[]);
-    fs::write(dir.path().join("known_hosts"), "").expect("written");
-    let at = |port: u16| host(port, &dir.path().join("user"), &dir.path().join("known_hosts"));
-    let fleet = fleet_with(Timeouts { banner: Duration::from_secs(2), ..timeouts() });
-    let fault = async |port: u16| fleet.connect(&at(port)).await.err().map(|fault| fault.finding.code);
-
-    assert_eq!(fault(free_port()).await.as_deref(), Some("refused"));
-    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
-    assert_eq!(fault(mute.local_addr().expect("an address").port()).await.as_deref(), Some("banner-timeout"));
-    for (said, want) in [
-        (&b""[..], "throttled"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not-ssh"),
-        (b"SSH-1.5-old\r\n", "protocol-version"),
-        (b"Exceeded MaxStartups\r\n", "throttled"),
-        (b"Not allowed at this time\r\n", "penalised"),
-        (b"SSH-2.0-x\r\n", "kex-lost"),
-    ] {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let server = std::thread::spawn(move || {
-            let (mut tcp, _) = listener.accept().expect("a connection");
-            tcp.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
-            let mut theirs = [0; 64];
-            // their identification must be read, or closing would reset the connection
-            let _ = tcp.read(&mut theirs);
-            tcp.write_all(said).expect("written");
-            if said.starts_with(b"SSH-2") {
-                let _ = tcp.read(&mut [0; 4096]);
-            }
-        });
-        assert_eq!(fault(port).await.as_deref(), Some(want), "{}", said.escape_ascii());
-        server.join().expect("ended");
-    }
-    let mut nowhere = at(22);
-    nowhere.address = "no-such-host.invalid".to_owned();
-    let code = fleet.connect(&nowhere).await.err().map(|fault| fault.finding.code).expect("a fault");
-    assert!(code == "dns" || code == "dns-timeout", "{code}");
-}
-
-#[tokio::test]
-async fn a_stalled_key_exchange_leaves_no_socket() {
-    let dir = tempfile::tempdir().expect("a directory");
-    keygen(&dir.path().join("user"), &[]);
-    fs::write(dir.path().join("known_hosts"), "").expect("written");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let server = std::thread::spawn(move || {
-        let (mut tcp, _) = listener.accept().expect("a connection");
-        tcp.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        tcp.write_all(b"SSH-2.0-stall\r\n").expect("written");
-        // the end of the stream shows that the other side let go of the socket
-        let mut rest = Vec::new();
-        tcp.read_to_end(&mut rest).map(|_| ()).map_err(|error| error.kind())
-    });
-    let limits = Timeouts { key_exchange: Duration::from_millis(300), ..timeouts() };
-    let host = host(port, &dir.path().join("user"), &dir.path().join("known_hosts"));
-    let fault = fleet_with(limits).connect(&host).await.err().map(|fault| fault.finding.code);
-    assert_eq!(fault.as_deref(), Some("kex-timeout"));
-    assert_eq!(tokio::task::spawn_blocking(|| server.join().expect("ended")).await.expect("joined"), Ok(()));
 }
 
 #[tokio::test]
