@@ -14,6 +14,8 @@
 
 pub mod cli;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod lab;
 pub mod load;

@@ -111,7 +111,8 @@ impl Ground {
         Err(fault.unwrap_or_else(|| Finding::new("dns", "there is no address to connect to")))
     }
 
-    async fn exchange_keys(
+    /// From a stream of bytes to a connection whose host is known.
+    pub(crate) async fn exchange_keys(
         &self,
         carrier: impl Carrier + 'static,
         gauge: &Arc<Gauge>,

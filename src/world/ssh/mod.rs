@@ -3,7 +3,7 @@
 
 mod auth;
 mod batch;
-mod client;
+pub(crate) mod client;
 pub(crate) mod connect;
 mod facts;
 mod keys;
@@ -12,8 +12,8 @@ pub(crate) mod link;
 pub(crate) mod script;
 pub mod session;
 mod shell;
-mod split;
+pub(crate) mod split;
 pub(crate) mod trust;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use crate::world::ssh::auth::Identities;
