@@ -50,12 +50,7 @@ impl Carrier for DuplexStream {}
 
 /// Speaks SSH over a stream as with a host whose keys `known_hosts` records as those of `host`, logs in without a key,
 /// and performs `ops` in a session. An error says why there is no session.
-pub async fn converse(
-    stream: DuplexStream,
-    known_hosts: &[u8],
-    timeouts: Timeouts,
-    ops: &[Op],
-) -> Result<Vec<Reply>, Finding> {
+pub async fn converse(stream: DuplexStream, known_hosts: &[u8], timeouts: Timeouts, ops: &[Op]) -> Result<Vec<Reply>, Finding> {
     let began = Instant::now();
     let name = LookupName::new("host", 22, None);
     let known = Known::lookup(&[Arc::new(HostFile::parse(Path::new("known_hosts"), known_hosts))], &name);

@@ -9,7 +9,7 @@ mod language;
 mod markers;
 mod peer;
 mod read;
-mod session;
+pub mod session;
 mod visible;
 
 /// A target.
