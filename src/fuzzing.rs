@@ -33,8 +33,9 @@ pub fn markdown(text: &str) -> String {
     markdown::text(text)
 }
 
-/// What the scripts with these nonces printed on one stream, each with the word of its end, and what came outside of them.
-pub fn cut(parts: &[&[u8]], nonces: &[&str]) -> (Vec<(Option<String>, Captured)>, Vec<u8>) {
+/// What the scripts with these nonces printed on one stream, each with whether its end was seen, and what came outside of
+/// them.
+pub fn cut(parts: &[&[u8]], nonces: &[&str]) -> (Vec<(bool, Captured)>, Vec<u8>) {
     let mut sections: Vec<Section> = nonces.iter().map(|nonce| Section::new(nonce)).collect();
     let mut stream = Stream::new();
     for part in parts {
@@ -42,7 +43,7 @@ pub fn cut(parts: &[&[u8]], nonces: &[&str]) -> (Vec<(Option<String>, Captured)>
     }
     stream.flush(sections.iter_mut().find(|section| section.ended().is_none()));
     let noise = stream.noise().to_vec();
-    let ended = sections.into_iter().map(|section| (section.ended().map(str::to_owned), section.into_captured()));
+    let ended = sections.into_iter().map(|section| (section.ended().is_some(), section.into_captured()));
     (ended.collect(), noise)
 }
 

@@ -125,9 +125,10 @@ impl Stage {
             let mut calls = self.calls(*id).into_iter().filter(|call| call.text.contains(name));
             calls.any(|call| {
                 let begin = format!("\n{} begin\n", call.nonce);
-                let end = format!("\n{} end {word}\n", call.nonce);
+                // `+` says that something still holds the stream
+                let ends = ["", "+"].map(|held| format!("\n{} end {word}{held}\n", call.nonce));
                 let other = format!("\n{} end ", call.nonce);
-                in_order(out, &begin, &end) && in_order(err, &begin, &other)
+                ends.iter().any(|end| in_order(out, &begin, end)) && in_order(err, &begin, &other)
             })
         })
     }
@@ -315,7 +316,7 @@ impl Play {
             }
             6 | 7 => {
                 let nonce = self.nonce(choices.byte());
-                let words = ["0", "1", "255", "256", "cwd", "user", "", "-1", "00", "0 "];
+                let words = ["0", "1", "255", "256", "cwd", "user", "", "-1", "00", "0 ", "0+", "7+"];
                 let word = words[usize::from(choices.byte()) % words.len()];
                 self.send(usize::from(what % 24 == 7), format!("\n{nonce} end {word}\n").into_bytes()).await
             }
