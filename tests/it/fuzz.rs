@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert};
 use proptest::test_runner::{Config, TestRunner};
 
-use self::targets::{TARGETS, Target, session, target};
+use self::targets::{TARGETS, Target, files, session, target};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
@@ -94,4 +94,15 @@ fn every_target_has_its_seeds_and_its_test() {
 fn a_server_that_answers_as_a_shell_does_gets_both_statuses() {
     let (_, bytes) = inputs(&folder("corpus/session")).into_iter().find(|(path, _)| path.ends_with("honest")).expect("a seed");
     assert_eq!(session::statuses(&bytes), [Some(0), Some(7)]);
+}
+
+#[test]
+fn most_runbooks_of_the_repository_become_plans_there() {
+    let names = ["kill-switch.toml", "port-conflict.toml", "precheck.toml", "restart-loop.toml"];
+    let seeds = inputs(&folder("corpus/runbook"));
+    let planned: Vec<&str> = names
+        .into_iter()
+        .filter(|name| seeds.iter().any(|(path, bytes)| path.ends_with(name) && files::is_planned(bytes)))
+        .collect();
+    assert_eq!(planned, names);
 }

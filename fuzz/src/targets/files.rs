@@ -10,6 +10,7 @@ use runbook::load::runbook::from_sources;
 use runbook::load::source::{Source, decode};
 use runbook::model::id::HostName;
 use runbook::model::inventory::Inventory;
+use runbook::model::plan::Plan;
 use runbook::model::runbook::Runbook;
 use runbook::model::selector::Selector;
 use runbook::plan::build::{Request, build};
@@ -24,8 +25,13 @@ const FLEET: &str = include_str!("../../corpus/inventory/inventory.toml");
 
 /// Loads or is refused with places that are in it; loaded again it is the same; and a plan of it is the same too.
 pub(super) fn runbook(bytes: &[u8]) {
+    let _ = is_planned(bytes);
+}
+
+/// The same; whether it came to a plan.
+pub fn is_planned(bytes: &[u8]) -> bool {
     let path = named(bytes);
-    let Some(source) = text(&path, bytes) else { return };
+    let Some(source) = text(&path, bytes) else { return false };
     let read = |path: &Path| {
         let group = path.ends_with("lib/restart.toml");
         decode(path, if group { GROUP.as_bytes().to_vec() } else { bytes.to_vec() })
@@ -37,12 +43,13 @@ pub(super) fn runbook(bytes: &[u8]) {
     match (loaded, again) {
         (Ok(one), Ok(other)) => {
             assert_eq!(one, other);
-            planned(&one);
+            planned(&one)
         }
         (Err(one), Err(other)) => {
             told(&one);
             assert!(!one.list.is_empty(), "it is refused and nobody knows why");
             assert_eq!(one, other);
+            false
         }
         _ => panic!("loaded or not, by chance"),
     }
@@ -51,7 +58,9 @@ pub(super) fn runbook(bytes: &[u8]) {
 /// A runbook must be in the file of its name.
 fn named(bytes: &[u8]) -> PathBuf {
     let text = String::from_utf8_lossy(bytes);
-    let name = text.split_once("name = \"").and_then(|(_, rest)| rest.split_once('"')).map_or("x", |(name, _)| name);
+    let value =
+        |rest: &str| Some(rest.trim_start().strip_prefix('=')?.trim_start().strip_prefix('"')?.split_once('"')?.0.to_owned());
+    let name = text.split_once("name").and_then(|(_, rest)| value(rest)).unwrap_or_else(|| "x".to_owned());
     let plain: String = name.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-').take(64).collect();
     PathBuf::from(format!("{plain}.toml"))
 }
@@ -67,7 +76,7 @@ fn text(path: &Path, bytes: &[u8]) -> Option<Source> {
     }
 }
 
-fn planned(runbook: &Runbook) {
+fn planned(runbook: &Runbook) -> bool {
     let fleet = decode(Path::new("inventory.toml"), FLEET.as_bytes().to_vec()).expect("it is text");
     let fleet = inventory::from_source(&fleet, None).expect("it loads");
     let request = || Request {
@@ -82,10 +91,16 @@ fn planned(runbook: &Runbook) {
         selection: Selection::default(),
     };
     let plan = build(&request(), &CHECKED);
-    if let Err(errors) = &plan {
-        assert!(!errors.is_empty(), "there is no plan and nobody knows why");
+    match &plan {
+        Err(errors) => assert!(!errors.is_empty(), "there is no plan and nobody knows why"),
+        Ok(plan) => {
+            let written = serde_json::to_string(plan).expect("it is recorded as JSON");
+            let read: Plan = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{error}: {written}"));
+            assert_eq!(read, *plan, "the record has another plan");
+        }
     }
     assert_eq!(plan, build(&request(), &CHECKED));
+    plan.is_ok()
 }
 
 /// Loads or is refused with places that are in it; every host of it is found, and what is written as a selector is read.

@@ -3,7 +3,7 @@
 
 mod bytes;
 mod events;
-mod files;
+pub mod files;
 mod known_hosts;
 mod language;
 mod markers;
