@@ -4,13 +4,14 @@
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert};
 use proptest::test_runner::{Config, TestRunner};
 
-use self::targets::{TARGETS, Target, files, session, target};
+use self::targets::{TARGETS, Target, files, known_hosts, read, session, target};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
@@ -105,4 +106,13 @@ fn most_runbooks_of_the_repository_become_plans_there() {
         .filter(|name| seeds.iter().any(|(path, bytes)| path.ends_with(name) && files::is_planned(bytes)))
         .collect();
     assert_eq!(planned, names);
+}
+
+#[test]
+fn every_reader_and_every_judgement_of_a_key_is_reached_by_a_seed() {
+    let seeds = |name: &str| inputs(&folder("corpus").join(name)).into_iter().map(|(_, bytes)| bytes);
+    let read: BTreeSet<&str> = seeds("read").flat_map(|bytes| read::readers(&bytes)).collect();
+    assert_eq!(read, BTreeSet::from(["apps", "file", "host", "logs", "proc-net", "processes", "room", "ss"]));
+    let judged: BTreeSet<&str> = seeds("known-hosts").flat_map(|bytes| known_hosts::judgements(&bytes)).collect();
+    assert_eq!(judged, BTreeSet::from(["authority", "changed", "revoked", "trusted", "unknown"]));
 }

@@ -4,11 +4,11 @@
 mod bytes;
 mod events;
 pub mod files;
-mod known_hosts;
+pub mod known_hosts;
 mod language;
 mod markers;
 mod peer;
-mod read;
+pub mod read;
 pub mod session;
 mod visible;
 

@@ -21,16 +21,26 @@ use super::bytes::is_odd;
 
 /// Every text is given to all readers: which tool it came from is not written on it.
 pub(super) fn read(bytes: &[u8]) {
+    let _ = readers(bytes);
+}
+
+/// The same; the readers that could read it.
+pub fn readers(bytes: &[u8]) -> Vec<&'static str> {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().collect();
-    sockets(&lines);
-    processes(&lines);
-    host(&text);
-    files(bytes);
-    log_files(bytes);
-    room(&text);
-    answers(bytes);
     signatures(&text);
+    let (ss, proc_net) = sockets(&lines);
+    let read = [
+        ("ss", ss),
+        ("proc-net", proc_net),
+        ("processes", processes(&lines)),
+        ("host", host(&text)),
+        ("file", files(bytes)),
+        ("logs", log_files(bytes)),
+        ("room", room(&text)),
+        ("apps", answers(bytes)),
+    ];
+    read.into_iter().filter(|(_, read)| *read).map(|(name, _)| name).collect()
 }
 
 /// Where to cut a text: everywhere if it is short, else at a few places.
@@ -39,7 +49,7 @@ fn cuts(length: usize) -> impl Iterator<Item = usize> {
     (0..length).step_by(step).chain(length.checked_sub(1))
 }
 
-fn sockets(lines: &[&str]) {
+fn sockets(lines: &[&str]) -> (bool, bool) {
     let told = |listener: &Listener, line: &str| {
         let stands = |number: String| line.contains(&number);
         assert!(listener.pids.iter().all(|pid| stands(format!("pid={pid}"))), "{listener:?} of {line:?}");
@@ -61,10 +71,11 @@ fn sockets(lines: &[&str]) {
     // one line that is none makes all of it unreadable
     let odd = [lines, &["Netid State Recv-Q"]].concat();
     assert!(parse_ss(&odd).is_err() && parse_proc_net(&odd).is_err());
+    (parse_ss(lines).is_ok_and(|all| !all.is_empty()), parse_proc_net(lines).is_ok_and(|all| !all.is_empty()))
 }
 
-fn processes(lines: &[&str]) {
-    let Ok(mut table) = ProcTable::parse(lines) else { return };
+fn processes(lines: &[&str]) -> bool {
+    let Ok(mut table) = ProcTable::parse(lines) else { return false };
     let count = table.iter().count();
     assert!((1..=lines.len()).contains(&count));
     let _ = (table.add_commands(lines), table.add_cwds(lines), table.add_env(lines));
@@ -76,10 +87,11 @@ fn processes(lines: &[&str]) {
     }
     let odd = [lines, &["not a process"]].concat();
     assert!(ProcTable::parse(&odd).is_err());
+    true
 }
 
-fn host(text: &str) {
-    let Ok(view) = HostView::parse(text) else { return };
+fn host(text: &str) -> bool {
+    let Ok(view) = HostView::parse(text) else { return false };
     let end = text.rfind("@end").expect("a look has its end");
     for cut in cuts(end + 4).filter(|cut| text.is_char_boundary(*cut)) {
         assert!(HostView::parse(&text[..cut]).is_err(), "cut at {cut} of {}", text.len());
@@ -98,10 +110,11 @@ fn host(text: &str) {
             assert_ne!(state, DaemonState::Alive, "nobody answered: {line}");
         }
     }
+    true
 }
 
-fn files(bytes: &[u8]) {
-    let Ok(view) = PathView::parse(bytes) else { return };
+fn files(bytes: &[u8]) -> bool {
+    let Ok(view) = PathView::parse(bytes) else { return false };
     for cut in cuts(bytes.len()).filter(|cut| !bytes[..*cut].ends_with(b"end \0")) {
         assert!(PathView::parse(&bytes[..cut]).is_err(), "cut at {cut} of {}", bytes.len());
     }
@@ -110,10 +123,11 @@ fn files(bytes: &[u8]) {
             let _ = obstacle(&view, name, want);
         }
     }
+    true
 }
 
-fn log_files(bytes: &[u8]) {
-    let Ok(files) = logs::parse(bytes) else { return };
+fn log_files(bytes: &[u8]) -> bool {
+    let Ok(files) = logs::parse(bytes) else { return false };
     for cut in cuts(bytes.len()) {
         assert!(logs::parse(&bytes[..cut]).is_err(), "cut at {cut} of {}", bytes.len());
     }
@@ -123,6 +137,7 @@ fn log_files(bytes: &[u8]) {
     assert!(read <= bytes.len(), "more was read than came");
     let fresh = fresh(windows);
     assert!(fresh.stretches.iter().map(|stretch| stretch.bytes.len() - stretch.from).sum::<usize>() <= bytes.len());
+    true
 }
 
 fn window(file: &LogFile) -> Option<&Window> {
@@ -135,8 +150,8 @@ fn window(file: &LogFile) -> Option<&Window> {
     }
 }
 
-fn room(text: &str) {
-    let Ok(room) = Room::parse(text) else { return };
+fn room(text: &str) -> bool {
+    let Ok(room) = Room::parse(text) else { return false };
     for cut in cuts(text.len()).filter(|cut| text.is_char_boundary(*cut)) {
         assert!(Room::parse(&text[..cut]).is_err(), "cut at {cut} of {}", text.len());
     }
@@ -149,14 +164,18 @@ fn room(text: &str) {
             assert!(free.free <= free.total, "more is free than there is: {free:?}");
         }
     }
+    true
 }
 
-fn answers(bytes: &[u8]) {
+fn answers(bytes: &[u8]) -> bool {
     let short = answer::excerpt(bytes);
     assert!(!short.chars().any(char::is_control) && short.chars().count() <= 161);
     let http = HttpAnswer { body: bytes.to_vec(), ..http() };
     match answer::json(&http) {
-        Err(unreadable) => assert_eq!(unreadable.what.chars().find(|c| c.is_control()), None),
+        Err(unreadable) => {
+            assert_eq!(unreadable.what.chars().find(|c| c.is_control()), None);
+            false
+        }
         Ok(value) => apps(&value),
     }
 }
@@ -165,17 +184,18 @@ fn http() -> HttpAnswer {
     HttpAnswer { status: 200, headers: Vec::new(), body: Vec::new(), took: std::time::Duration::ZERO }
 }
 
-fn apps(value: &Value) {
+fn apps(value: &Value) -> bool {
     let kept = project(value);
     assert_eq!(project(&kept), kept, "what is kept stays as it is");
     assert!(kept.to_string().len() <= value.to_string().len() + 64, "more is kept than came");
-    let Ok(apps) = parse_apps(&kept) else { return };
+    let Ok(apps) = parse_apps(&kept) else { return false };
     assert_eq!(Some(apps.len()), value.as_array().map(Vec::len), "an app was passed over");
     for (app, entry) in apps.iter().zip(value.as_array().into_iter().flatten()) {
         let told = entry["pm2_env"]["status"].as_str();
         assert!(told.is_some(), "{app:?} has a status that was not told");
         assert_eq!(entry["pm2_env"]["restart_time"].as_u64(), Some(app.restarts), "restarts");
     }
+    true
 }
 
 fn signatures(text: &str) {
