@@ -82,10 +82,10 @@ fn printed(bytes: &[u8]) {
 /// Nothing happens on a terminal but that text stands on it.
 fn on_a_terminal(lines: &str) {
     let size = |n: u16| NonZeroU16::new(n).expect("not zero");
-    let mut terminal = vt100::Parser::new_with_callbacks(size(50), size(200), 0, Silent);
+    let mut terminal = vt100::Parser::new_with_callbacks(size(12), size(80), 0, Silent);
     terminal.process(lines.replace('\n', "\r\n").as_bytes());
     let screen = terminal.screen();
-    let fresh = vt100::Parser::new(size(50), size(200), 0);
+    let fresh = vt100::Parser::new(size(12), size(80), 0);
     assert_eq!(screen.attributes_formatted(), fresh.screen().attributes_formatted(), "a style was left on");
     assert_eq!(screen.input_mode_formatted(), fresh.screen().input_mode_formatted(), "a mode was changed");
     assert!(!screen.hide_cursor() && !screen.alternate_screen());
