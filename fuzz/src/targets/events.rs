@@ -66,8 +66,9 @@ fn tell(story: &[Event]) {
     let end = conclude(state, &[], &Flags::default());
     assert_eq!(end.hosts.values().sum::<usize>(), state.hosts.len(), "every host came to something");
     assert_eq!(end.exit_code, end.state.code());
+    let said = matches!(end.state, EndState::LeftOpen | EndState::Internal);
+    assert!(end.open.is_empty() || said, "something is left open, and it ends as {}", end.state.word());
     if end.state == EndState::Ok {
-        assert!(end.open.is_empty(), "something is left open and all is well");
         assert!(end.hosts.keys().all(|outcome| outcome.word() == "ok"), "all is well: {:?}", end.hosts);
     }
     let _ = (Foreseen::of(state), state.is_over());

@@ -291,8 +291,13 @@ impl Play {
         }
     }
 
-    /// A nonce that was called with, or one that never was.
-    fn nonce(&self, choice: u8) -> String {
+    /// The nonce of the next call that was not answered, one that was called with, or one that never was.
+    async fn nonce(&self, choice: u8) -> String {
+        if choice.is_multiple_of(4)
+            && let Some(call) = self.call().await
+        {
+            return call.nonce;
+        }
         let calls = lock(&self.stage).calls(self.id);
         let at = usize::from(choice) % (calls.len() + 1);
         calls.into_iter().rev().nth(at).map_or_else(|| "0".repeat(32), |call| call.nonce)
@@ -311,11 +316,11 @@ impl Play {
                 self.send(usize::from(what % 24 == 3), choices.take(length.into()).to_vec()).await
             }
             4 | 5 => {
-                let begin = format!("\n{} begin\n", self.nonce(choices.byte()));
+                let begin = format!("\n{} begin\n", self.nonce(choices.byte()).await);
                 self.send(usize::from(what % 24 == 5), begin.into_bytes()).await
             }
             6 | 7 => {
-                let nonce = self.nonce(choices.byte());
+                let nonce = self.nonce(choices.byte()).await;
                 let words = ["0", "1", "255", "256", "cwd", "user", "", "-1", "00", "0 ", "0+", "7+"];
                 let word = words[usize::from(choices.byte()) % words.len()];
                 self.send(usize::from(what % 24 == 7), format!("\n{nonce} end {word}\n").into_bytes()).await
