@@ -125,10 +125,11 @@ impl Stage {
             let mut calls = self.calls(*id).into_iter().filter(|call| call.text.contains(name));
             calls.any(|call| {
                 let begin = format!("\n{} begin\n", call.nonce);
-                // `+` says that something still holds the stream
-                let ends = ["", "+"].map(|held| format!("\n{} end {word}{held}\n", call.nonce));
+                // a status may be written as `00`; `+` behind it says that something still holds the stream
+                let ends =
+                    ["", "0", "00"].map(|zeros| ["", "+"].map(|held| format!("\n{} end {zeros}{word}{held}\n", call.nonce)));
                 let other = format!("\n{} end ", call.nonce);
-                ends.iter().any(|end| in_order(out, &begin, end)) && in_order(err, &begin, &other)
+                ends.as_flattened().iter().any(|end| in_order(out, &begin, end)) && in_order(err, &begin, &other)
             })
         })
     }
