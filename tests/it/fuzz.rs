@@ -4,8 +4,10 @@
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert};
@@ -25,10 +27,39 @@ fn inputs(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(|path| (path.clone(), std::fs::read(path).expect("readable"))).collect()
 }
 
+thread_local! {
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether a target holds for these bytes; a panic in a task of its own, which its runtime swallows, counts as well.
+fn is_held(target: Target, bytes: &[u8]) -> bool {
+    static COUNTED: Once = Once::new();
+    COUNTED.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.with(|count| count.set(count.get() + 1));
+            tell(panic);
+        }));
+    });
+    let before = PANICS.get();
+    // a panic that is counted is all there is to know of it
+    let _ = std::panic::catch_unwind(|| target(bytes));
+    PANICS.get() == before
+}
+
+#[test]
+fn a_panic_in_a_task_is_a_failure_too() {
+    let target: Target = |_| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async { drop(tokio::spawn(async { panic!("as expected") }).await) });
+    };
+    assert!(!is_held(target, b""));
+    assert!(is_held(|_| {}, b""));
+}
+
 /// The input is named where it fails: what a target says alone does not tell which one it was.
 fn run(target: Target, path: &Path, bytes: &[u8]) {
-    let outcome = std::panic::catch_unwind(|| target(bytes));
-    assert!(outcome.is_ok(), "{}: see above", path.display());
+    assert!(is_held(target, bytes), "{}: see above", path.display());
 }
 
 /// Every file, then a few inputs in which bytes of the files are changed, left out and put in.
@@ -50,7 +81,7 @@ fn holds(name: &str, changed: u32) {
             let end = (at + gone).min(bytes.len());
             bytes.splice(at..end, new);
         }
-        prop_assert!(std::panic::catch_unwind(|| target(&bytes)).is_ok(), "see above; the input: {bytes:?}");
+        prop_assert!(is_held(target, &bytes), "see above; the input: {bytes:?}");
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
