@@ -129,6 +129,26 @@ impl Page {
     }
 }
 
+/// The text of a file for drawing: what cannot be seen or turns the direction is replaced by as many bytes, so that places
+/// stay where they are. The ASCII controls are drawn as signs anyway.
+fn drawable(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| !c.is_ascii() && is_invisible(c);
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match (is_odd(c), c.len_utf8()) {
+        (false, _) => c.to_string(),
+        (true, 3..) => format!("\u{fffd}{}", &"?"[..c.len_utf8() - 3]),
+        (true, _) => "??".to_owned(),
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Whether the sanitiser would not let it through.
+fn is_invisible(c: char) -> bool {
+    matches!(visible(c.encode_utf8(&mut [0; 4])), Cow::Owned(_))
+}
+
 /// Everything wrong with a file and with those it takes in, in the order of their texts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.lines())]
@@ -300,28 +320,8 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The text of a file for drawing: what cannot be seen or turns the direction is replaced by as many bytes, so that places
-/// stay where they are. The ASCII controls are drawn as signs anyway.
-fn drawable(text: &str) -> Cow<'_, str> {
-    let is_odd = |c: char| !c.is_ascii() && is_invisible(c);
-    if !text.contains(is_odd) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |c: char| match (is_odd(c), c.len_utf8()) {
-        (false, _) => c.to_string(),
-        (true, 3..) => format!("\u{fffd}{}", &"?"[..c.len_utf8() - 3]),
-        (true, _) => "??".to_owned(),
-    };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
 /// Text of a file on one line of a terminal: whatever could steer the terminal is escaped.
 pub fn printable(text: &str) -> String {
     let plain = |c: char| c == ' ' || !(c.is_whitespace() || is_invisible(c));
     text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
-}
-
-/// Whether the sanitiser would not let it through.
-fn is_invisible(c: char) -> bool {
-    matches!(visible(c.encode_utf8(&mut [0; 4])), Cow::Owned(_))
 }
