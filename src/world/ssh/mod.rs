@@ -3,7 +3,7 @@
 
 mod auth;
 mod batch;
-pub(crate) mod client;
+mod client;
 pub(crate) mod connect;
 mod facts;
 mod keys;
