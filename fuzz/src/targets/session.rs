@@ -145,7 +145,7 @@ fn in_order(bytes: &[u8], first: &str, second: &str) -> bool {
 fn judge(reply: &Reply, name: &str, stage: &Stage) -> Option<u32> {
     let Reply::Shell(reply) = reply else { panic!("{reply:?}") };
     for captured in [&reply.stdout, &reply.stderr] {
-        let Captured { head, tail, total } = captured;
+        let Captured { head, tail, total, .. } = captured;
         assert!(head.len() + tail.len() <= KEPT, "{} bytes are kept", head.len() + tail.len());
         assert!((head.len() + tail.len()) as u64 <= *total);
     }

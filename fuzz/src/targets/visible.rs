@@ -67,12 +67,10 @@ fn in_markdown(raw: &str) {
 /// The output of `runbook exec`.
 fn printed(bytes: &[u8]) {
     let (stdout, stderr) = bytes.split_at(bytes.len() / 2);
-    let reply = ShellReply {
-        exit: Exit::Code { code: 0 },
-        stdout: Captured::whole(stdout),
-        stderr: Captured { head: stderr.to_vec(), tail: stdout.to_vec(), total: bytes.len() as u64 + 9 },
-        took: Duration::ZERO,
-    };
+    let mut cut = Captured::whole(stderr);
+    (cut.tail, cut.total) = (stdout.to_vec(), bytes.len() as u64 + 9);
+    let stdout = Captured::whole(stdout);
+    let reply = ShellReply { exit: Exit::Code { code: 0 }, stdout, stderr: cut, took: Duration::ZERO };
     let host = HostName::parse("web-04").expect("a name");
     let text = render(&[(host, Answer::Reply(reply))]);
     assert_eq!(odd_in_lines(&text), None, "{text:?}");
