@@ -4,6 +4,7 @@
 //!
 //! | layer | modules | knows |
 //! |---|---|---|
+//! | 7 | `fuzzing` | what the fuzz targets need of the inside; no part of the program |
 //! | 6 | `cli` | arguments, exit codes, which parts to plug together |
 //! | 5 | `world` `journal` `report` `tui` `lab` | SSH and HTTP; SQLite; words; screens; the practice fleet |
 //! | 4 | `engine` | the loop: look, judge, act, look again |
@@ -14,6 +15,8 @@
 
 pub mod cli;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod lab;
 pub mod load;

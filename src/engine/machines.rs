@@ -88,7 +88,13 @@ mod tests {
             skew_ms: 0,
             skew_err_ms: 1,
         };
-        Connected { key_type: "ssh-ed25519".to_owned(), fingerprint: fingerprint.to_owned(), facts, algorithms: None, took: Duration::ZERO }
+        Connected {
+            key_type: "ssh-ed25519".to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            facts,
+            algorithms: None,
+            took: Duration::ZERO,
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is wrong with a file and with those it takes in, and where: drawn for a terminal or written a line each.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 
 use crate::load::source::Source;
+use crate::model::visible::visible;
 
 /// The most findings of one file that are kept; after that the file is not worth reading.
 const MAX_FOUND: usize = 50;
@@ -125,6 +127,26 @@ impl Page {
         let from = local(span.start);
         from..local(span.end).max(from)
     }
+}
+
+/// The text of a file for drawing: what cannot be seen or turns the direction is replaced by as many bytes, so that places
+/// stay where they are. The ASCII controls are drawn as signs anyway.
+fn drawable(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| !c.is_ascii() && is_invisible(c);
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match (is_odd(c), c.len_utf8()) {
+        (false, _) => c.to_string(),
+        (true, 3..) => format!("\u{fffd}{}", &"?"[..c.len_utf8() - 3]),
+        (true, _) => "??".to_owned(),
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Whether the sanitiser would not let it through.
+fn is_invisible(c: char) -> bool {
+    matches!(visible(c.encode_utf8(&mut [0; 4])), Cow::Owned(_))
 }
 
 /// Everything wrong with a file and with those it takes in, in the order of their texts.
@@ -277,7 +299,7 @@ impl Diagnostics {
     }
 
     fn snippet<'s>(&self, page: &'s Page, path: &'s str, found: &Diagnostic) -> Snippet<'s, Annotation<'s>> {
-        let mut snippet = Snippet::source(&*page.text).path(path);
+        let mut snippet = Snippet::source(drawable(&page.text)).path(path);
         let own = found.span.iter().map(|span| (AnnotationKind::Primary, span, &found.label));
         let others = found.labels.iter().map(|(span, label)| (AnnotationKind::Context, span, label));
         for (kind, span, label) in own.chain(others) {
@@ -300,11 +322,6 @@ fn floor(text: &str, mut at: usize) -> usize {
 
 /// Text of a file on one line of a terminal: whatever could steer the terminal is escaped.
 pub fn printable(text: &str) -> String {
-    let plain = |c: char| c == ' ' || !(c.is_control() || c.is_whitespace() || is_direction(c));
+    let plain = |c: char| c == ' ' || !(c.is_whitespace() || is_invisible(c));
     text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
-}
-
-/// Characters that reorder or hide text.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

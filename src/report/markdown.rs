@@ -74,7 +74,7 @@ pub fn render(out: &mut dyn Write, state: &RunState, timeline: &Timeline, head: 
 }
 
 /// Text that stays text in Markdown: what came from a host can neither make a link nor leave its cell.
-fn text(raw: &str) -> String {
+pub(crate) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for c in visible(raw).chars() {
         match c {

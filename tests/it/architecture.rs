@@ -27,7 +27,7 @@ fn find(dir: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn the_sources_follow_the_rules() {
     let mut paths = Vec::new();
-    for dir in ["src", "tests/it"] {
+    for dir in ["src", "tests/it", "fuzz/src"] {
         find(&root().join(dir), &mut paths);
     }
     paths.sort();

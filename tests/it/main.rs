@@ -12,6 +12,7 @@ mod engine;
 mod exec;
 mod exit_codes;
 mod free_port;
+mod fuzz;
 mod harness;
 mod holds;
 #[cfg(target_os = "linux")]

@@ -62,7 +62,8 @@ impl Config {
         }
     }
 
-    fn of(text: &str) -> Result<Self, Vec<String>> {
+    /// Takes a text for the file.
+    pub(crate) fn of(text: &str) -> Result<Self, Vec<String>> {
         let written: Written = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1));
             vec![format!("line {line}: {}", printable(error.message()))]

@@ -97,7 +97,8 @@ fn twice(key: Key, other: Action, row: &Binding, moved: &BTreeMap<Action, Vec<Ke
 fn read(text: &str) -> Result<Key, String> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
-        (Some(c), None) if !c.is_control() && !c.is_whitespace() => return Ok(Key::Char(c)),
+        // a key that cannot be seen could not be shown to anybody either
+        (Some(c), None) if !c.is_whitespace() && visible(text) == text => return Ok(Key::Char(c)),
         _ => {}
     }
     if let Some(key) = NAMED.into_iter().find(|key| name(*key) == text) {

@@ -169,7 +169,8 @@ impl Ground {
         self.book.addresses(name, self.timeouts.dns, async || lookup_host(name).await.map(Iterator::collect)).await
     }
 
-    async fn exchange_keys(
+    /// From a stream of bytes to a connection whose host is known.
+    pub(crate) async fn exchange_keys(
         &self,
         carrier: impl Carrier + 'static,
         (gauge, learned): (&Arc<Gauge>, &Arc<Learned>),

@@ -4,7 +4,7 @@
 pub(crate) mod addresses;
 pub(crate) mod auth;
 mod batch;
-mod client;
+pub(crate) mod client;
 pub(crate) mod connect;
 pub(crate) mod crowd;
 mod distrust;
@@ -19,6 +19,8 @@ mod retry;
 pub(crate) mod script;
 pub mod session;
 mod shell;
-mod split;
+pub(crate) mod split;
 pub(crate) mod trust;
-mod wire;
+pub(crate) mod wire;
+
+pub(crate) use crate::world::ssh::auth::Identities;

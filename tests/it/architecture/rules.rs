@@ -17,7 +17,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// Modules with their layers.
-const LAYERS: [(&str, u8); 14] = [
+const LAYERS: [(&str, u8); 15] = [
     ("model", 0),
     ("read", 1),
     ("state", 1),
@@ -32,6 +32,7 @@ const LAYERS: [(&str, u8); 14] = [
     ("tui", 5),
     ("lab", 5),
     ("cli", 6),
+    ("fuzzing", 7),
 ];
 /// Up to this layer code is pure.
 const PURE: u8 = 3;
