@@ -20,7 +20,7 @@ use crate::world::secrets::Secrets;
 use crate::world::shown::shown;
 use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
-use crate::world::ssh::distrust::distrust;
+use crate::world::ssh::distrust::{disagreement, distrust, honest};
 use crate::world::ssh::known_hosts::{Known, LookupName, Trust};
 use crate::world::ssh::trust::TrustStore;
 use crate::world::ssh::wire::{Carrier, Gauge, Wire};
@@ -72,8 +72,7 @@ impl Ground {
         let (trust, host) = (Arc::clone(&self.trust), host.clone());
         match tokio::task::spawn_blocking(move || trust.known(&host)).await {
             Ok(Ok(known)) => Ok(known),
-            Ok(Err(error)) => Err(Finding::new("known-hosts", format!("the file with known host keys {error}"))
-                .hint("name a readable file with `known_hosts` in the inventory")),
+            Ok(Err(error)) => Err(error.finding()),
             Err(error) => Err(Finding::new("internal", format!("reading known host keys failed: {error}"))),
         }
     }
@@ -142,8 +141,10 @@ impl Ground {
                 }
             },
         };
+        let joined = joined.and_then(|handle| if honest(&handle, learned) { Ok(handle) } else { Err(Error::WrongServerSig) });
         joined.map_err(|error| match learned.key() {
             Some(key) if key.trust != Trust::Trusted => distrust(key, name),
+            Some(key) if matches!(error, Error::WrongServerSig) => disagreement(key, name),
             _ if greeted => exchange_failed(&error),
             _ => no_ssh(&error, &gauge.hello()),
         })
@@ -160,7 +161,7 @@ impl Ground {
     fn config(&self, known: &Known) -> Config {
         Config {
             client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),
-            preferred: Preferred { key: Cow::Owned(key_types(&known.kinds())), ..Preferred::default() },
+            preferred: preferred(known),
             nodelay: true,
             keepalive_interval: Some(self.timeouts.keepalive),
             keepalive_max: 3,
@@ -169,6 +170,13 @@ impl Ground {
             ..Config::default()
         }
     }
+}
+
+/// What to ask for; certificates only where somebody is recorded who signs them, and then first.
+fn preferred(known: &Known) -> Preferred {
+    let keys = key_types(&known.kinds());
+    let certificates = if known.has_authority() { keys.clone() } else { Vec::new() };
+    Preferred { key: Cow::Owned(keys), host_key_certificates: Cow::Owned(certificates), ..Preferred::default() }
 }
 
 /// The types to ask for: the recorded ones first, SHA-1 never.

@@ -1,8 +1,6 @@
 //! Private keys in files, each read once for the whole fleet. An encrypted key is recognised, never decrypted here.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key};
 
+use crate::world::ssh::plain_file::{self, ReadFault};
 use crate::world::ssh::trust::expand;
 
 const MAX_FILE: u64 = 64 * 1024;
@@ -124,18 +123,11 @@ fn public_of(text: &str) -> Option<PublicKey> {
 
 /// The text of a file, and its mode where others may read what is ours.
 fn read(path: &Path) -> Result<(String, Option<u32>), KeyProblem> {
-    let bad = |why: &dyn ToString| KeyProblem::Unreadable(why.to_string());
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(KeyProblem::Missing),
-        Err(error) => return Err(bad(&error)),
-    };
-    let about = file.metadata().map_err(|error| bad(&error))?;
-    if !about.is_file() || about.len() > MAX_FILE {
-        return Err(bad(&"it is no file of the size of a key"));
-    }
-    let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(|error| bad(&error))?;
+    let (content, about) = plain_file::read(path, MAX_FILE).map_err(|fault| match fault {
+        ReadFault::Missing => KeyProblem::Missing,
+        ReadFault::Refused(why) => KeyProblem::Unreadable(why),
+    })?;
+    let text = String::from_utf8(content).map_err(|_| KeyProblem::NoKey("it is no text".to_owned()))?;
     let ours = about.uid() == rustix::process::getuid().as_raw();
     let open = ours && about.mode() & 0o077 != 0;
     Ok((text, open.then_some(about.mode() & 0o7777)))
