@@ -23,10 +23,10 @@ use crate::model::host::Host;
 use crate::model::plan::SecretSource;
 use crate::model::time::Timestamp;
 use crate::world::secrets::Secrets;
-use crate::world::ssh::Identities;
 use crate::world::ssh::connect::Ground;
 use crate::world::ssh::session::{SshSession, connect, now};
 use crate::world::ssh::trust::TrustStore;
+use crate::world::ssh::{Identities, KeyFault};
 use crate::world::timeouts::Timeouts;
 
 /// What connecting to a fleet depends on, besides the hosts.
@@ -73,7 +73,7 @@ impl Fleet {
         let own = home.iter().flat_map(|home| ["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)));
         let defaults = own.chain(system_known_hosts).collect();
         let trust = Arc::new(TrustStore::new(home.clone(), defaults));
-        let identities = Arc::new(Identities::new(home.clone(), agent, timeouts.agent));
+        let identities = Arc::new(Identities::new(home.clone(), agent, &timeouts));
         let ground = Ground { timeouts, trust, identities, secrets: Arc::default() };
         Self { ground, handshakes: Semaphore::new(handshakes.max(1)), home }
     }
@@ -83,6 +83,13 @@ impl Fleet {
     pub fn with_secrets(mut self, sources: BTreeMap<String, SecretSource>) -> Self {
         self.ground.secrets = Arc::new(Secrets::new(sources, self.home.clone()));
         self
+    }
+}
+
+impl Fleet {
+    /// What is wrong with the keys of these hosts, before any of them is contacted. Asks the agent, never the network.
+    pub async fn check_identities(&self, hosts: &[Host]) -> Vec<KeyFault> {
+        self.ground.identities.check(hosts).await
     }
 }
 

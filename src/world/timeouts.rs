@@ -17,6 +17,8 @@ pub struct Timeouts {
     pub auth: Duration,
     /// One answer of the agent.
     pub agent: Duration,
+    /// One signature of the agent: somebody may have to touch a key. It is no part of `auth`.
+    pub touch: Duration,
     /// Opening a channel.
     pub channel: Duration,
     /// The server's answer to the request to execute.
@@ -40,6 +42,7 @@ impl Default for Timeouts {
             key_exchange: Duration::from_secs(10),
             auth: Duration::from_secs(15),
             agent: Duration::from_secs(10),
+            touch: Duration::from_secs(30),
             channel: Duration::from_secs(10),
             exec_reply: Duration::from_secs(10),
             shell: Duration::from_secs(20),

@@ -1,10 +1,13 @@
 //! SSH against a real sshd, and against servers that misbehave: no status is ever made up.
 
 mod calls;
+mod differential;
 mod joining;
 mod known_hosts;
+mod logging_in;
 mod others;
 mod scripts;
+mod trusting;
 
 use std::time::Duration;
 

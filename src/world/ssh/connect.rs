@@ -48,6 +48,9 @@ pub(crate) struct Joined {
 impl Ground {
     /// From a name to a logged-in connection.
     pub(crate) async fn join(&self, host: &Host) -> Result<Joined, Finding> {
+        if let Some(denied) = self.identities.denied(&host.name) {
+            return Err(denied);
+        }
         let (name, known) = self.known(host).await?;
         let addresses = self.addresses(host).await?;
         let tcp = self.tcp(&addresses).await?;
@@ -56,11 +59,7 @@ impl Ground {
         let guard: DropGuard = gauge.cut.clone().drop_guard();
         let learned = Arc::new(Learned::default());
         let mut handle = self.exchange_keys(tcp, &gauge, &learned, known, &name).await?;
-        let login = self.identities.authenticate(&mut handle, host, &learned);
-        match timeout(self.timeouts.auth, login).await {
-            Ok(result) => result?,
-            Err(_) => return Err(late("auth-timeout", "the server did not finish authentication", self.timeouts.auth)),
-        }
+        self.identities.authenticate(&mut handle, host, &learned).await?;
         let Some(key) = learned.key().cloned() else {
             return Err(Finding::new("protocol-error", "the server showed no host key"));
         };

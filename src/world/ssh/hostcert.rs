@@ -101,3 +101,115 @@ fn moment(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| "forever".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use russh::keys::ssh_key::certificate::{Builder, CertType};
+    use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
+    use russh::keys::{Certificate, PrivateKey};
+
+    use super::judge;
+    use crate::model::time::Timestamp;
+    use crate::world::ssh::known_hosts::{HostFile, Known, LookupName, Trust};
+
+    const FROM: u64 = 1_767_225_600;
+    const TO: u64 = FROM + 3600;
+
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(&[seed; 32])), "").expect("a key")
+    }
+
+    fn line(key: &PrivateKey) -> String {
+        key.public_key().to_openssh().expect("a key")
+    }
+
+    /// The certificate of key 1 by key 2, for `h`, from FROM to TO.
+    fn cert(change: impl FnOnce(&mut Builder)) -> Certificate {
+        let mut builder = Builder::new([1; 16], key(1).public_key().clone(), FROM, TO).expect("a builder");
+        builder.cert_type(CertType::Host).and_then(|builder| builder.key_id("h 7")).expect("a certificate");
+        change(&mut builder);
+        builder.sign(&key(2)).expect("signed")
+    }
+
+    fn named(name: &str) -> Certificate {
+        cert(|builder| {
+            builder.valid_principal(name).expect("a name");
+        })
+    }
+
+    fn trust(cert: &Certificate, known_hosts: &str, at: u64) -> Trust {
+        let file = Arc::new(HostFile::parse(Path::new("kh"), known_hosts.as_bytes()));
+        let now = Timestamp::from_millis(i64::try_from(at).expect("small") * 1000);
+        judge(&Known::lookup(&[file], &LookupName::new("h", 2222, None)), cert, now)
+    }
+
+    fn class(cert: &Certificate, known_hosts: &str, at: u64) -> &'static str {
+        match trust(cert, known_hosts, at) {
+            Trust::Trusted => "trusted",
+            Trust::Certificate(fault) => fault.code,
+            Trust::Revoked { .. } => "revoked",
+            Trust::Changed { .. } => "changed",
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_judged_by_each_of_its_parts() {
+        let by = format!("@cert-authority * {}", line(&key(2)));
+        let good = named("h");
+        assert_eq!(class(&good, &by, FROM), "trusted");
+        assert_eq!(class(&good, &by, FROM - 1), "host-cert-not-yet");
+        assert_eq!(class(&good, &by, TO - 1), "trusted");
+        assert_eq!(class(&good, &by, TO), "host-cert-expired");
+        for name in ["g", "*", "H", "[h]:2222", "h.", "h,g"] {
+            assert_eq!(class(&named(name), &by, FROM), "host-cert-principal", "{name}");
+        }
+        let anybody = cert(|builder| {
+            builder.all_principals_valid().expect("no names");
+        });
+        assert_eq!(class(&anybody, &by, FROM), "host-cert-principal");
+        let user = cert(|builder| {
+            builder.valid_principal("h").and_then(|builder| builder.cert_type(CertType::User)).expect("a user's");
+        });
+        assert_eq!(class(&user, &by, FROM), "host-cert-type");
+        let option = cert(|builder| {
+            builder.valid_principal("h").and_then(|builder| builder.critical_option("force-command", "x")).expect("an option");
+        });
+        assert_eq!(class(&option, &by, FROM), "host-cert-type");
+    }
+
+    #[test]
+    fn a_signature_that_is_not_the_authoritys_proves_nothing() {
+        let by = format!("@cert-authority * {}", line(&key(2)));
+        let mut forged = named("h").to_bytes().expect("bytes");
+        let last = forged.len() - 1;
+        forged[last] ^= 1;
+        let forged = Certificate::from_bytes(&forged).expect("still a certificate");
+        assert_eq!(class(&forged, &by, FROM), "host-cert-authority");
+        assert_eq!(class(&named("h"), &format!("@cert-authority * {}", line(&key(3))), FROM), "host-cert-authority");
+        assert_eq!(class(&named("h"), &format!("@cert-authority g {}", line(&key(2))), FROM), "host-cert-authority");
+    }
+
+    #[test]
+    fn what_is_revoked_or_recorded_comes_first() {
+        let (by, own) = (format!("@cert-authority * {}", line(&key(2))), line(&key(1)));
+        assert_eq!(class(&named("h"), &format!("{by}\n@revoked * {own}"), FROM), "revoked");
+        assert_eq!(class(&named("h"), &format!("{by}\n@revoked * {}", line(&key(2))), FROM), "revoked");
+        // its own key is recorded: no authority is needed
+        assert_eq!(class(&named("g"), &format!("[h]:2222 {own}"), TO), "trusted");
+        assert_eq!(class(&named("h"), &format!("@cert-authority g {own}\n[h]:2222 {}", line(&key(3))), FROM), "changed");
+    }
+
+    #[test]
+    fn a_refusal_tells_the_time_of_the_certificate_and_ours() {
+        let Trust::Certificate(fault) = trust(&named("h"), &format!("@cert-authority * {}", line(&key(2))), TO + 60) else {
+            panic!("it is refused")
+        };
+        assert_eq!(fault.why, "it expired on 2026-01-01 01:00:00 UTC");
+        assert_eq!(fault.evidence[1], "valid from 2026-01-01 00:00:00 UTC to 2026-01-01 01:00:00 UTC");
+        assert_eq!(fault.evidence[2], "the clock here says 2026-01-01 01:01:00 UTC");
+    }
+}

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key};
 
@@ -24,6 +26,8 @@ pub(crate) enum KeyProblem {
     Mode(u32),
     #[error("it is encrypted")]
     Encrypted,
+    #[error("it is of the type {0}, which cannot be used")]
+    Kind(&'static str),
     #[error("it holds no private key that can be read: {0}")]
     NoKey(String),
 }
@@ -36,6 +40,7 @@ impl KeyProblem {
             Self::Unreadable(_) | Self::NoKey(_) => "key-unreadable",
             Self::Mode(_) => "key-mode",
             Self::Encrypted => "key-encrypted",
+            Self::Kind(_) => "key-type",
         }
     }
 
@@ -45,6 +50,7 @@ impl KeyProblem {
         match self {
             Self::Mode(_) => format!("chmod 600 {path}"),
             Self::Encrypted => format!("ssh-add {path}"),
+            Self::Kind(_) => "ssh-keygen -t ed25519, and record its public key in authorized_keys on the hosts".to_owned(),
             _ => format!("ls -l {path}"),
         }
     }
@@ -104,6 +110,7 @@ fn load(path: PathBuf) -> KeyFile {
     let public = PrivateKey::from_openssh(&text).ok().map(|key| key.public_key().clone());
     let secret = match (mode, decode_secret_key(&text, None)) {
         (Some(mode), _) => Err(KeyProblem::Mode(mode)),
+        (None, _) if is_dsa(&text) => Err(KeyProblem::Kind("ssh-dss")),
         (None, Ok(key)) => Ok(Arc::new(key)),
         (None, Err(KeyError::KeyIsEncrypted)) => Err(KeyProblem::Encrypted),
         (None, Err(error)) if text.contains("ENCRYPTED") => {
@@ -114,6 +121,13 @@ fn load(path: PathBuf) -> KeyFile {
     };
     let public = public.or_else(|| secret.as_ref().ok().map(|key| key.public_key().clone())).or_else(sibling);
     KeyFile { path, public, secret }
+}
+
+/// DSA is gone from servers and from the library; its files are recognised to be named.
+fn is_dsa(text: &str) -> bool {
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let inside = || STANDARD.decode(&body).is_ok_and(|inside| inside.windows(7).any(|part| part == b"ssh-dss"));
+    text.contains("BEGIN DSA PRIVATE KEY") || inside()
 }
 
 fn public_of(text: &str) -> Option<PublicKey> {

@@ -293,10 +293,9 @@ impl Known {
 
     /// The types of the recorded keys, which are asked for first.
     pub fn kinds(&self) -> Vec<&str> {
-        let plain = |entries: &'_ [Entry]| entries.iter().any(|e| e.marker == Marker::Plain);
-        let entries = if plain(&self.entries) { &self.entries } else { &self.without_port };
+        // as OpenSSH does: what is recorded for the bare address decides nothing before a key is shown
         let mut kinds: Vec<&str> = Vec::new();
-        for entry in entries.iter().filter(|e| e.marker == Marker::Plain) {
+        for entry in self.entries.iter().filter(|e| e.marker == Marker::Plain) {
             if !kinds.contains(&entry.kind.as_str()) {
                 kinds.push(&entry.kind);
             }

@@ -1,6 +1,7 @@
 //! SSH by one library, which nothing outside of this module names: known hosts, keys, one connection and one open
 //! shell a host.
 
+mod agent;
 mod auth;
 mod batch;
 mod client;
@@ -20,3 +21,4 @@ pub(crate) mod trust;
 mod wire;
 
 pub(crate) use crate::world::ssh::auth::Identities;
+pub use crate::world::ssh::auth::KeyFault;

@@ -1,5 +1,7 @@
 //! What tests share: fleets of sshd, labs, exact output.
 
+pub(crate) mod agent;
+pub(crate) mod asyncssh;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
 pub mod script;
