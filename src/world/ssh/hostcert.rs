@@ -126,16 +126,16 @@ mod tests {
         key.public_key().to_openssh().expect("a key")
     }
 
-    /// The certificate of key 1 by key 2, for `h`, from FROM to TO.
-    fn cert(change: impl FnOnce(&mut Builder)) -> Certificate {
+    /// A certificate of key 1 by key 2, from FROM to TO.
+    fn cert(kind: CertType, change: impl FnOnce(&mut Builder)) -> Certificate {
         let mut builder = Builder::new([1; 16], key(1).public_key().clone(), FROM, TO).expect("a builder");
-        builder.cert_type(CertType::Host).and_then(|builder| builder.key_id("h 7")).expect("a certificate");
+        builder.cert_type(kind).and_then(|builder| builder.key_id("h 7")).expect("a certificate");
         change(&mut builder);
         builder.sign(&key(2)).expect("signed")
     }
 
     fn named(name: &str) -> Certificate {
-        cert(|builder| {
+        cert(CertType::Host, |builder| {
             builder.valid_principal(name).expect("a name");
         })
     }
@@ -167,15 +167,15 @@ mod tests {
         for name in ["g", "*", "H", "[h]:2222", "h.", "h,g"] {
             assert_eq!(class(&named(name), &by, FROM), "host-cert-principal", "{name}");
         }
-        let anybody = cert(|builder| {
+        let anybody = cert(CertType::Host, |builder| {
             builder.all_principals_valid().expect("no names");
         });
         assert_eq!(class(&anybody, &by, FROM), "host-cert-principal");
-        let user = cert(|builder| {
-            builder.valid_principal("h").and_then(|builder| builder.cert_type(CertType::User)).expect("a user's");
+        let user = cert(CertType::User, |builder| {
+            builder.valid_principal("h").expect("a name");
         });
         assert_eq!(class(&user, &by, FROM), "host-cert-type");
-        let option = cert(|builder| {
+        let option = cert(CertType::Host, |builder| {
             builder.valid_principal("h").and_then(|builder| builder.critical_option("force-command", "x")).expect("an option");
         });
         assert_eq!(class(&option, &by, FROM), "host-cert-type");

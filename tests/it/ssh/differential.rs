@@ -10,11 +10,12 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use runbook::engine::world::World;
 use runbook::model::host::Host;
+use runbook::world::ssh::known_hosts::{HostFile, Known, LookupName};
 
 use crate::harness::sshd::{Sshd, fleet, keygen};
 
 /// How many files are written and judged.
-const FILES: usize = 120;
+const FILES: usize = 100;
 /// How many at the same time.
 const WIDTH: usize = 6;
 
@@ -120,6 +121,21 @@ fn file(dice: &mut Dice, words: &Words) -> String {
     content
 }
 
+/// The types of keys that are asked for here, in order: both clients must be shown the same key.
+fn asked(host: &Host, known_hosts: &Path) -> String {
+    let file = Arc::new(HostFile::parse(known_hosts, &fs::read(known_hosts).expect("read")));
+    let name = LookupName::new(&host.address, host.port, host.host_key_alias.as_deref());
+    let known = Known::lookup(&[file], &name);
+    let ecdsa = ["256", "384", "521"].map(|size| format!("ecdsa-sha2-nistp{size}"));
+    let rsa = ["rsa-sha2-512", "rsa-sha2-256"].map(str::to_owned);
+    let mut all = [vec!["ssh-ed25519".to_owned()], ecdsa.to_vec(), rsa.to_vec()].concat();
+    let kinds = known.kinds();
+    all.sort_by_key(|kind| !kinds.contains(&if kind.starts_with("rsa") { "ssh-rsa" } else { kind.as_str() }));
+    let certificates: Vec<String> = all.iter().map(|kind| format!("{kind}-cert-v01@openssh.com")).collect();
+    let certificates = if known.has_authority() { certificates } else { Vec::new() };
+    [certificates, all].concat().join(",")
+}
+
 /// Whether the real client gets in, and what it says where not.
 async fn real(host: &Host, known_hosts: &Path) -> Result<(), String> {
     let mut command = tokio::process::Command::new("ssh");
@@ -129,6 +145,7 @@ async fn real(host: &Host, known_hosts: &Path) -> Result<(), String> {
     command.arg(option("IdentityFile", &host.identity.as_ref().expect("a key").display())).arg("-oIdentitiesOnly=yes");
     command.args(["-oStrictHostKeyChecking=yes", "-oBatchMode=yes", "-oCheckHostIP=no", "-oAddressFamily=inet"]);
     command.args(["-oUpdateHostKeys=no", "-oIdentityAgent=none"]);
+    command.arg(option("HostKeyAlgorithms", &asked(host, known_hosts)));
     if let Some(alias) = &host.host_key_alias {
         command.arg(option("HostKeyAlias", alias));
     }
