@@ -60,7 +60,7 @@ pub async fn converse(stream: DuplexStream, known_hosts: &[u8], timeouts: Timeou
     let name = LookupName::new("host", 22, None);
     let known = Known::lookup(&[Arc::new(HostFile::parse(Path::new("known_hosts"), known_hosts))], &name);
     let trust = Arc::new(TrustStore::new(None, Vec::new()));
-    let identities = Arc::new(Identities::new(None, None, timeouts.agent));
+    let identities = Arc::new(Identities::new(None, None, &timeouts));
     let Ok(host) = HostName::parse("host") else { return Err(Finding::new("internal", "a name that is none")) };
     let crowd = Arc::new(Crowd::new(1, 1));
     let (secrets, book) = (Arc::default(), Book::default());

@@ -14,6 +14,7 @@ use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Narrow, SELECTORS};
 use crate::cli::fold::{Answer, Down, render, tally};
+use crate::cli::identities;
 use crate::cli::operator::ask;
 use crate::cli::output::{json, present};
 use crate::cli::settings::Settings;
@@ -144,6 +145,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     }
     let runtime = Runtime::new().map_err(|error| Failure::new(70, format!("no runtime: {error}")))?;
     let world = fleet::world(settings, std::collections::BTreeMap::new())?;
+    runtime.block_on(identities::check(&world, &hosts))?;
     let ended = runtime.block_on(everywhere(&world, hosts, &text, (args, settings)));
     // what was given up must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod fold;
 pub mod history;
 pub mod hosts;
+mod identities;
 pub mod journal;
 pub mod lab;
 pub mod lint;

@@ -15,6 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::fold::{Down, causes};
 use crate::cli::hosts::Hosted;
+use crate::cli::identities;
 use crate::cli::output::{counted, json, note_sim, present, print, table};
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
@@ -124,6 +125,7 @@ impl Found {
 pub fn run(hosts: Vec<Host>, options: &Options, settings: &Settings) -> Result<u8, Failure> {
     let runtime = runtime()?;
     let world = fleet::world(settings, BTreeMap::new())?;
+    runtime.block_on(identities::check(&world, &hosts))?;
     let probed = runtime.block_on(everywhere(&world, hosts, options));
     // what did not end in time must not hold up the exit
     runtime.shutdown_timeout(Duration::from_millis(100));

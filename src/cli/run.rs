@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::cli::args::{EXIT_CODES, Form};
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice, Chosen};
+use crate::cli::identities;
 use crate::cli::note::who;
 use crate::cli::open;
 use crate::cli::operator::console::{Console, Known};
@@ -25,6 +26,7 @@ use crate::journal::writer::Writer;
 use crate::load::kinds::KINDS;
 use crate::load::runbook as loader;
 use crate::model::control::Control;
+use crate::model::host::Host;
 use crate::model::id::{RunId, StepId};
 use crate::model::outcome::{Risk, RunState as EndState};
 use crate::model::plan::{BatchSize, Confirmation, OnFailure, Plan};
@@ -35,6 +37,7 @@ use crate::report::paint::Paint;
 use crate::report::{end, lines};
 use crate::state::run::RunState;
 use crate::state::summary::{Flags, conclude, quoted};
+use crate::world::any::AnyFleet;
 
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -151,14 +154,21 @@ pub fn execute(args: &Args, settings: &Settings) -> Result<Ran, Failure> {
     let plan = plan(args, settings, fleet::chosen(settings, choice(args))?)?;
     let consent = consent(args, settings, &plan)?;
     let approved = approved(args, &plan)?;
+    let runtime = runtime()?;
+    let world = fleet::world(settings, plan.secrets.clone())?;
+    runtime.block_on(identities::check(&world, &hosts_of(&plan)))?;
     let journal = open::journal(settings)?;
     open::warn_open(&journal, settings, &mut settings.err())?;
     let (run, log) = record(&journal, &plan)?;
-    let runtime = runtime()?;
-    let ran = runtime.block_on(drive(Job { args, settings, plan, consent, approved, journal: &journal, run, log }));
+    let ran = runtime.block_on(drive(Job { args, settings, plan, world, consent, approved, journal: &journal, run, log }));
     // a prompt that still waits for a line must not hold the process
     runtime.shutdown_background();
     ran
+}
+
+/// The hosts of a plan.
+pub(super) fn hosts_of(plan: &Plan) -> Vec<Host> {
+    plan.lanes.iter().map(|lane| lane.host.clone()).collect()
 }
 
 /// The threads that everything asynchronous runs on.
@@ -283,6 +293,7 @@ struct Job<'a> {
     args: &'a Args,
     settings: &'a Settings,
     plan: Plan,
+    world: AnyFleet,
     consent: Consent,
     /// The `confirm` steps that were approved by flag.
     approved: BTreeSet<StepId>,
@@ -292,7 +303,7 @@ struct Job<'a> {
 }
 
 async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
-    let Job { args, settings, plan, consent, approved, journal, run, log } = job;
+    let Job { args, settings, plan, world, consent, approved, journal, run, log } = job;
     let by = who();
     let (to, control) = mpsc::channel(16);
     let known = Known::new(settings.signs);
@@ -311,7 +322,6 @@ async fn drive(job: Job<'_>) -> Result<Ran, Failure> {
     let console = Console::new(known);
     let console = if can_ask { console.asking(by.clone(), consent == Consent::Ask, to.clone()) } else { console };
     reporters.push(Box::new(console));
-    let world = fleet::world(settings, plan.secrets.clone())?;
     let setup = Setup {
         run: run.clone(),
         plan: Arc::new(plan),

@@ -10,6 +10,7 @@ use crate::model::op::{Op, Reply};
 use crate::model::time::Timestamp;
 use crate::world::Fleet;
 use crate::world::sim::{SimFleet, SimSession};
+use crate::world::ssh::KeyFault;
 use crate::world::ssh::session::SshSession;
 
 /// Real hosts, or simulated ones.
@@ -27,6 +28,16 @@ pub enum AnySession {
     Ssh(Box<SshSession>),
     /// To nothing real.
     Sim(SimSession),
+}
+
+impl AnyFleet {
+    /// What is wrong with the keys of these hosts, before any of them is contacted; simulated hosts need none.
+    pub async fn check_identities(&self, hosts: &[Host]) -> Vec<KeyFault> {
+        match self {
+            Self::Ssh(fleet) => fleet.check_identities(hosts).await,
+            Self::Sim(_) => Vec::new(),
+        }
+    }
 }
 
 impl World for AnyFleet {

@@ -21,11 +21,11 @@ use crate::model::plan::SecretSource;
 use crate::model::time::Timestamp;
 use crate::world::secrets::Secrets;
 use crate::world::ssh::addresses::Book;
-use crate::world::ssh::auth::Identities;
 use crate::world::ssh::connect::Ground;
 use crate::world::ssh::crowd::{Crowd, PER_ADDRESS};
 use crate::world::ssh::session::{SshSession, connect, now};
 use crate::world::ssh::trust::TrustStore;
+use crate::world::ssh::{Identities, KeyFault};
 use crate::world::timeouts::Timeouts;
 
 /// What connecting to a fleet depends on, besides the hosts.
@@ -72,7 +72,7 @@ impl Fleet {
         let own = home.iter().flat_map(|home| ["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)));
         let defaults = own.chain(system_known_hosts).collect();
         let trust = Arc::new(TrustStore::new(home.clone(), defaults));
-        let identities = Arc::new(Identities::new(home.clone(), agent, timeouts.agent));
+        let identities = Arc::new(Identities::new(home.clone(), agent, &timeouts));
         let crowd = Arc::new(Crowd::new(handshakes, PER_ADDRESS));
         let ground = Ground { timeouts, trust, identities, secrets: Arc::default(), book: Book::default(), crowd };
         Self { ground, handshakes, home }
@@ -90,6 +90,13 @@ impl Fleet {
     pub fn with_secrets(mut self, sources: BTreeMap<String, SecretSource>) -> Self {
         self.ground.secrets = Arc::new(Secrets::new(sources, self.home.clone()));
         self
+    }
+}
+
+impl Fleet {
+    /// What is wrong with the keys of these hosts, before any of them is contacted. Asks the agent, never the network.
+    pub async fn check_identities(&self, hosts: &[Host]) -> Vec<KeyFault> {
+        self.ground.identities.check(hosts).await
     }
 }
 

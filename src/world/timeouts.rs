@@ -5,7 +5,7 @@ use std::time::Duration;
 /// One deadline a phase; the deadlines of ops are in the ops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
-    /// All tries to reach one host together, with their pauses; the wait for a first turn does not count.
+    /// All tries to exchange keys with one host together, with their pauses; the wait for a first turn does not count.
     pub connect: Duration,
     /// The pause before a second try is a random part of this; it doubles from try to try.
     pub retry_pause: Duration,
@@ -25,6 +25,8 @@ pub struct Timeouts {
     pub auth: Duration,
     /// One answer of the agent.
     pub agent: Duration,
+    /// One signature of the agent: somebody may have to touch a key. It is no part of `auth`.
+    pub touch: Duration,
     /// Opening a channel.
     pub channel: Duration,
     /// The server's answer to the request to execute.
@@ -52,6 +54,7 @@ impl Default for Timeouts {
             key_exchange: Duration::from_secs(10),
             auth: Duration::from_secs(15),
             agent: Duration::from_secs(10),
+            touch: Duration::from_secs(30),
             channel: Duration::from_secs(10),
             exec_reply: Duration::from_secs(10),
             shell: Duration::from_secs(20),

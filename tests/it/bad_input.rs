@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::harness::sshd::keygen;
+
 /// Far more than any case needs: what takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// System calls by which a host could be contacted or another program be asked to.
@@ -184,6 +186,8 @@ fn depths() -> Vec<(&'static str, String)> {
 fn what_is_good_does_contact_the_host() {
     // without this the silence of the others would prove nothing
     let bench = Bench::new();
+    fs::create_dir(bench.path(".ssh")).expect("a directory");
+    keygen(&bench.path(".ssh/id_ed25519"), &[]);
     let host = bench.host.try_clone().expect("the same port");
     host.set_nonblocking(false).expect("blocking");
     let heard = std::thread::spawn(move || host.accept().map(|(mut peer, _)| peer.write_all(b"no ssh here\r\n")).is_ok());

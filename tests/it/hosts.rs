@@ -11,7 +11,7 @@ use runbook::model::id::{HostName, RunId};
 use runbook::model::outcome::HostOutcome;
 use runbook::model::time::Timestamp;
 
-use crate::harness::sshd::{Sshd, free_port};
+use crate::harness::sshd::{Sshd, free_port, keygen};
 
 /// Exit code, standard output, standard error.
 type Told = (Option<i32>, String, String);
@@ -142,8 +142,9 @@ async fn a_plan_remembers_the_run_that_was_meant_by_last() {
     let (_dir, at) = with_runs().await;
     fs::create_dir(at.join("runbooks")).expect("a directory");
     let port = free_port();
+    keygen(&at.join("user"), &[]);
     let text = format!(
-        "[defaults]\nuser = \"u\"\nport = {port}\n[hosts.web-01]\naddress = \"127.0.0.1\"\n[hosts.web-06]\naddress = \"127.0.0.1\"\n"
+        "[defaults]\nuser = \"u\"\nport = {port}\nidentity = \"user\"\n[hosts.web-01]\naddress = \"127.0.0.1\"\n[hosts.web-06]\naddress = \"127.0.0.1\"\n"
     );
     fs::write(at.join("inventory.toml"), text).expect("written");
     let check = "name = \"look\"\ntitle = \"t\"\n[[precheck]]\nid = \"d\"\nkind = \"pm2-daemon\"\n";

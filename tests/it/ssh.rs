@@ -3,14 +3,17 @@
 mod calls;
 mod connecting;
 mod crowding;
+mod differential;
 mod identity;
 mod joining;
 mod known_hosts;
+mod logging_in;
 mod losing;
 mod others;
 mod outputs;
 mod scripts;
 mod statuses;
+mod trusting;
 
 use std::time::Duration;
 

@@ -29,6 +29,7 @@ fn word(trust: &Trust) -> &'static str {
         Trust::Revoked { .. } => "revoked",
         Trust::Changed { .. } => "changed",
         Trust::OnlyAuthority { .. } => "authority",
+        Trust::Certificate(_) => "certificate",
         Trust::Unknown => "unknown",
     }
 }

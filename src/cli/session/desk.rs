@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::cli::failure::Failure;
 use crate::cli::fleet::{self, Choice};
+use crate::cli::identities;
 use crate::cli::note;
 use crate::cli::open;
 use crate::cli::run;
@@ -33,6 +35,7 @@ use crate::state::timeline::{Timeline, timeline};
 use crate::tui::action::{Order, Request};
 use crate::tui::model::{Opened, Reply, Watched};
 use crate::tui::session::Desk;
+use crate::world::any::AnyFleet;
 
 /// How many hosts are asked at the same time whether they answer.
 const PROBES: usize = 64;
@@ -166,7 +169,7 @@ impl Bench {
             let args = arguments(&order);
             let planning = (Arc::clone(&settings), args.clone());
             let planned = spawn_blocking(move || prepared(&planning.1, &planning.0)).await;
-            let (plan, run, log) = match planned {
+            let (planned, run, log) = match planned {
                 Ok(Ok(planned)) => planned,
                 Ok(Err(failure)) => return drop(to.send(Reply::NotStarted(lines(&failure))).await),
                 Err(_) => return drop(to.send(Reply::NotStarted(vec!["a part of this program failed".to_owned()])).await),
@@ -177,7 +180,7 @@ impl Bench {
             }
             let screen = ToScreen { events, to: to.clone(), ended: false };
             // whatever fails inside, its end is told
-            let ended = tokio::spawn(go(Job { args, settings, plan, run, log, control, screen })).await;
+            let ended = tokio::spawn(go(Job { args, settings, planned, run, log, control, screen })).await;
             let ended = ended.unwrap_or_else(|_| Err("it failed inside; see its crash report".to_owned()));
             let _ = to.send(Reply::Ended(ended)).await;
         });
@@ -229,18 +232,26 @@ fn arguments(order: &Order) -> run::Args {
 }
 
 /// Plans a run and begins its record; nothing is contacted.
-fn prepared(args: &run::Args, settings: &Settings) -> Result<(Plan, RunId, Writer), Failure> {
+fn prepared(args: &run::Args, settings: &Settings) -> Result<(Planned, RunId, Writer), Failure> {
     let chosen = fleet::chosen_quietly(settings, run::choice(args))?;
     let plan = run::plan(args, settings, chosen)?;
+    let world = fleet::world(settings, plan.secrets.clone())?;
+    Handle::current().block_on(identities::check(&world, &run::hosts_of(&plan)))?;
     let journal = open::journal(settings)?;
     let (run, log) = run::record(&journal, &plan)?;
-    Ok((plan, run, log))
+    Ok((Planned { plan, world }, run, log))
+}
+
+/// A plan and where it happens.
+struct Planned {
+    plan: Plan,
+    world: AnyFleet,
 }
 
 struct Job {
     args: run::Args,
     settings: Arc<Settings>,
-    plan: Plan,
+    planned: Planned,
     run: RunId,
     log: Writer,
     control: mpsc::Receiver<Control>,
@@ -249,9 +260,8 @@ struct Job {
 
 /// Runs it to its end: the exit code, or what of this program failed.
 async fn go(job: Job) -> Result<u8, String> {
-    let Job { args, settings, plan, run, log, control, screen } = job;
+    let Job { args, settings, planned: Planned { plan, world }, run, log, control, screen } = job;
     let by = note::who();
-    let world = fleet::world(&settings, plan.secrets.clone()).map_err(|failure| failure.message)?;
     let setup = Setup {
         run,
         plan: Arc::new(plan),

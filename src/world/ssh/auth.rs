@@ -1,23 +1,25 @@
-//! Authentication: which keys are offered, in which order, signed by whom; never more than three.
+//! Authentication: which keys are offered, in which order, signed by whom; never more than three, and never again where
+//! they were refused.
 
+use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
-use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
-use russh::{MethodKind, MethodSet, SendError, Signer};
-use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use russh::{MethodKind, MethodSet};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::model::finding::Finding;
 use crate::model::host::Host;
+use crate::model::id::HostName;
+use crate::world::ssh::agent::{Agent, AgentFault, Held, Pause, Signer};
 use crate::world::ssh::client::{Client, Learned};
 use crate::world::ssh::keys::{KeyFile, KeyRing};
+use crate::world::timeouts::Timeouts;
 
 const MAX_OFFERS: usize = 3;
 
@@ -25,11 +27,8 @@ const MAX_OFFERS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Identities {
     ring: KeyRing,
-    agent: Option<PathBuf>,
+    agent: Option<Arc<Agent>>,
     limit: Duration,
-    // one signature at a time: a key that wants to be touched asks for one touch
-    gate: Arc<Semaphore>,
-    dead: OnceLock<String>,
 }
 
 enum Offer {
@@ -46,71 +45,29 @@ impl Offer {
     }
 }
 
-struct AgentSigner {
-    client: AgentClient<UnixStream>,
-    gate: Arc<Semaphore>,
-    limit: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum SignFault {
-    #[error("the connection is lost")]
-    Send(#[from] SendError),
-    #[error("the agent does not sign: {0}")]
-    Agent(#[from] russh::keys::Error),
-    #[error("the agent did not sign in time")]
-    TimedOut,
-}
-
-impl Signer for AgentSigner {
-    type Error = SignFault;
-
-    async fn auth_sign(&mut self, key: &AgentIdentity, hash: Option<HashAlg>, data: Vec<u8>) -> Result<Vec<u8>, SignFault> {
-        let Ok(_turn) = self.gate.acquire().await else { return Err(SignFault::TimedOut) };
-        match timeout(self.limit, self.client.sign_request(key, hash, data)).await {
-            Ok(signed) => Ok(signed?),
-            Err(_) => Err(SignFault::TimedOut),
-        }
-    }
+/// A host whose key cannot be used, known before it is contacted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyFault {
+    /// What is wrong, and what to do about it.
+    pub finding: Finding,
+    /// The hosts that need this key, in the order they were given.
+    pub hosts: Vec<HostName>,
 }
 
 impl Identities {
-    pub(crate) fn new(home: Option<PathBuf>, agent: Option<PathBuf>, limit: Duration) -> Self {
-        let gate = Arc::new(Semaphore::new(1));
-        Self { ring: KeyRing::new(home), agent, limit, gate, dead: OnceLock::new() }
+    pub(crate) fn new(home: Option<PathBuf>, agent: Option<PathBuf>, timeouts: &Timeouts) -> Self {
+        let agent = agent.map(|path| Arc::new(Agent::new(path, timeouts.agent, timeouts.touch)));
+        Self { ring: KeyRing::new(home), agent, limit: timeouts.auth }
     }
 
     /// A connection to the agent and the keys it holds; none where there is no agent or it does not answer.
-    async fn agent(&self, handle: &Handle<Client>) -> Option<(AgentSigner, Vec<PublicKey>)> {
-        let path = self.agent.as_ref()?;
-        if self.dead.get().is_some() {
-            return None;
+    async fn agent(&self, handle: Option<&Handle<Client>>, pause: &Arc<Pause>) -> (Option<Signer>, Held) {
+        let usable = self.agent.as_ref().filter(|agent| agent.dead().is_none());
+        let Some(agent) = usable else { return (None, Held::default()) };
+        match agent.open(handle.and_then(Handle::agent_session_binding), pause).await {
+            Ok((signer, held)) => (Some(signer), held),
+            Err(_) => (None, Held::default()),
         }
-        let asking = async {
-            let mut client = AgentClient::connect_uds(path).await?;
-            if let Some(binding) = handle.agent_session_binding() {
-                // agents without the extension refuse it; keys bound to destinations are then not listed
-                let _ = client.bind_session(binding, false).await;
-            }
-            let identities = client.request_identities().await?;
-            Ok::<_, russh::keys::Error>((client, identities))
-        };
-        let why = match timeout(self.limit, asking).await {
-            Ok(Ok((client, identities))) => {
-                let keys = identities.into_iter().filter_map(|identity| match identity {
-                    AgentIdentity::PublicKey { key, .. } => Some(key),
-                    AgentIdentity::Certificate { .. } => None,
-                });
-                let signer = AgentSigner { client, gate: Arc::clone(&self.gate), limit: self.limit };
-                return Some((signer, keys.collect()));
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it did not answer in time".to_owned(),
-        };
-        tracing::debug!(%why, "the agent cannot be used");
-        // the first failure speaks for the fleet: not every host waits for an agent that hangs
-        let _ = self.dead.set(why);
-        None
     }
 
     async fn files(self: &Arc<Self>, identity: Option<PathBuf>) -> Result<Vec<Arc<KeyFile>>, Finding> {
@@ -130,58 +87,119 @@ impl Identities {
         host: &Host,
         learned: &Learned,
     ) -> Result<(), Finding> {
-        let files = self.files(host.identity.clone()).await?;
-        let agent = self.agent(handle).await;
-        let (signer, held) = agent.map_or((None, Vec::new()), |(signer, held)| (Some(signer), held));
-        let offers = match (&host.identity, files.first()) {
-            (Some(_), Some(file)) => vec![self.only(file, &held)?],
-            _ => either(&files, held),
+        let pause = Arc::default();
+        let login = async {
+            let files = self.files(host.identity.clone()).await?;
+            let (signer, held) = self.agent(Some(handle), &pause).await;
+            let offers = self.offers(host, &files, &held)?;
+            Login { handle, user: &host.user, learned, signer, tried: Vec::new() }.attempt(offers).await
         };
-        if offers.is_empty() {
-            let agent = self.dead.get().map(|why| format!(" (the agent: {why})")).unwrap_or_default();
-            let finding = Finding::new("no-key", format!("there is no key to offer{agent}"));
-            return Err(finding.hint("name one with `identity` in the inventory, or add one to the agent with ssh-add"));
-        }
-        Login { handle, user: &host.user, learned, signer, tried: Vec::new() }.attempt(offers).await
+        let late = || {
+            Finding::new("auth-timeout", format!("the server did not finish authentication in {:?}", self.limit))
+                .hint("a slow directory of users, or a server that is out of resources: look at its log")
+        };
+        let done = within(self.limit, &pause, login).await.unwrap_or_else(|| Err(late()));
+        done.map_err(|finding| self.agent_said(finding))
     }
 
-    /// The one key of a host that names it.
-    fn only(&self, file: &KeyFile, held: &[PublicKey]) -> Result<Offer, Finding> {
-        if let Some(public) = file.public.as_ref().filter(|key| holds(held, key)) {
-            return Ok(Offer::Agent(public.clone()));
+    /// What is wrong with the agent, where a key of its may have been what is missing.
+    fn agent_said(&self, finding: Finding) -> Finding {
+        match self.agent.as_ref().and_then(|agent| agent.dead()) {
+            Some(fault) if finding.code != fault.word() => finding.evidence(format!("the agent: {fault} ({})", fault.word())),
+            _ => finding,
         }
-        match &file.secret {
-            Ok(key) => Ok(Offer::File(Arc::clone(key))),
-            Err(problem) => {
-                let summary = format!("the key file `{}` cannot be used: {problem}", file.path.display());
-                let finding = Finding::new(problem.word(), summary).hint(problem.hint(&file.path));
-                Err(match self.dead.get() {
-                    Some(why) => finding.evidence(format!("the agent: {why}")),
-                    None => finding,
-                })
+    }
+
+    /// The keys to offer, best first; never none.
+    fn offers(&self, host: &Host, files: &[Arc<KeyFile>], held: &Held) -> Result<Vec<Offer>, Finding> {
+        if let (Some(_), Some(file)) = (&host.identity, files.first()) {
+            return only(file, &held.keys);
+        }
+        let offers = either(files, &held.keys);
+        if !offers.is_empty() {
+            return Ok(offers);
+        }
+        let why = match (&self.agent, held.others) {
+            (None, _) => "no agent is named by SSH_AUTH_SOCK",
+            (Some(agent), _) if agent.dead().is_some() => "the agent cannot be used",
+            (Some(_), 0) => "the agent holds none, or is locked",
+            (Some(_), _) => "the agent holds none of a kind that can be used",
+        };
+        let finding = Finding::new("no-key", format!("there is no key to offer: {why}"))
+            .hint("name one with `identity` in the inventory, or add one to the agent with ssh-add");
+        let problems = files.iter().filter_map(|file| Some((file, file.secret.as_ref().err()?)));
+        Err(problems.fold(finding, |finding, (file, problem)| {
+            finding.evidence(format!("`{}` cannot be used: {problem}", file.path.display()))
+        }))
+    }
+
+    /// What is wrong with the keys of these hosts; the agent may be asked, the network is not.
+    pub(crate) async fn check(self: &Arc<Self>, hosts: &[Host]) -> Vec<KeyFault> {
+        let (_, held) = self.agent(None, &Arc::default()).await;
+        let mut faults: Vec<KeyFault> = Vec::new();
+        for host in hosts {
+            let files = self.files(host.identity.clone()).await;
+            let Err(finding) = files.and_then(|files| self.offers(host, &files, &held)) else { continue };
+            let finding = self.agent_said(finding);
+            match faults.iter_mut().find(|fault| fault.finding.says_as(&finding)) {
+                Some(fault) => fault.hosts.push(host.name.clone()),
+                None => faults.push(KeyFault { finding, hosts: vec![host.name.clone()] }),
             }
         }
+        faults
     }
 }
 
-fn holds(held: &[PublicKey], key: &PublicKey) -> bool {
-    held.iter().any(|other| other.key_data() == key.key_data())
+/// The one key of a host that names it: by the agent, and by the file where the agent does not sign.
+fn only(file: &KeyFile, held: &[PublicKey]) -> Result<Vec<Offer>, Finding> {
+    let agent = file.public.as_ref().filter(|key| held.iter().any(|other| other.key_data() == key.key_data()));
+    let agent = agent.cloned().map(Offer::Agent);
+    match &file.secret {
+        Ok(key) => Ok(agent.into_iter().chain([Offer::File(Arc::clone(key))]).collect()),
+        Err(_) if agent.is_some() => Ok(agent.into_iter().collect()),
+        Err(problem) => {
+            let summary = format!("the key file `{}` cannot be used: {problem}", file.path.display());
+            Err(Finding::new(problem.word(), summary).hint(problem.hint(&file.path)))
+        }
+    }
 }
 
-/// The agent's keys, then the files the agent does not hold.
-fn either(files: &[Arc<KeyFile>], held: Vec<PublicKey>) -> Vec<Offer> {
+/// The agent's keys, then the files; of a key that both have the second is for an agent that does not sign.
+fn either(files: &[Arc<KeyFile>], held: &[PublicKey]) -> Vec<Offer> {
     let secrets = files.iter().filter_map(|file| file.secret.as_ref().ok());
-    let rest: Vec<Offer> =
-        secrets.filter(|key| !holds(&held, key.public_key())).map(|key| Offer::File(Arc::clone(key))).collect();
-    held.into_iter().map(Offer::Agent).chain(rest).take(MAX_OFFERS).collect()
+    held.iter().cloned().map(Offer::Agent).chain(secrets.map(|key| Offer::File(Arc::clone(key)))).collect()
+}
+
+/// Does some work in a time that is the host's alone: while the agent has the word it does not pass.
+async fn within<T>(limit: Duration, pause: &Pause, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let end = Instant::now() + limit;
+    let mut until = end;
+    loop {
+        if let Ok(done) = timeout_at(until, &mut work).await {
+            return Some(done);
+        }
+        let extended = end + pause.total();
+        if extended <= until {
+            return None;
+        }
+        until = extended;
+    }
+}
+
+/// What became of an offer.
+enum Answer {
+    Refused,
+    /// The agent did not sign.
+    Agent(AgentFault),
 }
 
 struct Login<'a> {
     handle: &'a mut Handle<Client>,
     user: &'a str,
     learned: &'a Learned,
-    signer: Option<AgentSigner>,
-    tried: Vec<String>,
+    signer: Option<Signer>,
+    tried: Vec<(String, Answer)>,
 }
 
 impl Login<'_> {
@@ -190,39 +208,59 @@ impl Login<'_> {
         for offer in offers {
             let key = offer.public();
             let name = format!("{} {}", key.algorithm().as_str(), key.fingerprint(HashAlg::Sha256));
+            if self.is_refused(&name) {
+                continue;
+            }
+            if self.refused() == MAX_OFFERS {
+                break;
+            }
             match self.offer(offer).await {
                 Ok(AuthResult::Success) => return Ok(()),
                 Ok(AuthResult::Failure { partial_success: true, remaining_methods }) => {
-                    let summary = format!("the key is accepted, but the server wants more: {}", words(&remaining_methods));
-                    return Err(Finding::new("auth-interaction", summary)
-                        .hint("only keys are supported: let this user log in with a key alone"));
+                    let wants = words(&remaining_methods);
+                    return Err(interaction(format!("the key is accepted, but the server wants more: {wants}"))
+                        .evidence(format!("accepted {name}")));
+                }
+                Ok(AuthResult::Failure { remaining_methods, .. }) if remaining_methods.is_empty() => {
+                    self.settle().await;
+                    if self.is_cut() {
+                        break;
+                    }
+                    self.tried.push((name, Answer::Refused));
+                    break;
                 }
                 Ok(AuthResult::Failure { remaining_methods, .. }) => {
-                    self.tried.push(name);
+                    self.tried.push((name, Answer::Refused));
                     remaining = remaining_methods;
+                    if !remaining.contains(&MethodKind::PublicKey) {
+                        break;
+                    }
                 }
-                Err(why) => self.tried.push(format!("{name}: {why}")),
-            }
-            if self.handle.is_closed() {
-                break;
-            }
-            if !remaining.is_empty() && !remaining.contains(&MethodKind::PublicKey) {
-                break;
+                Err(AgentFault::HostLost) => break,
+                Err(fault) => self.tried.push((name, Answer::Agent(fault))),
             }
         }
-        Err(self.denied(&remaining))
+        Err(self.fault(&remaining))
     }
 
-    async fn offer(&mut self, offer: Offer) -> Result<AuthResult, SignFault> {
+    fn refused(&self) -> usize {
+        self.tried.iter().filter(|(_, answer)| matches!(answer, Answer::Refused)).count()
+    }
+
+    fn is_refused(&self, name: &str) -> bool {
+        self.tried.iter().any(|(tried, answer)| tried == name && matches!(answer, Answer::Refused))
+    }
+
+    async fn offer(&mut self, offer: Offer) -> Result<AuthResult, AgentFault> {
         let rsa = matches!(offer.public().algorithm(), Algorithm::Rsa { .. });
         let hash = if rsa { Some(self.rsa_hash().await) } else { None };
         match (offer, &mut self.signer) {
             (Offer::File(key), _) => {
                 let key = PrivateKeyWithHashAlg::new(key, hash);
-                self.handle.authenticate_publickey(self.user, key).await.map_err(|_| SendError {}.into())
+                self.handle.authenticate_publickey(self.user, key).await.map_err(|_| AgentFault::HostLost)
             }
             (Offer::Agent(key), Some(signer)) => self.handle.authenticate_publickey_with(self.user, key, hash, signer).await,
-            (Offer::Agent(_), None) => Err(SignFault::TimedOut),
+            (Offer::Agent(_), None) => Err(AgentFault::Closed),
         }
     }
 
@@ -234,19 +272,75 @@ impl Login<'_> {
         }
     }
 
-    fn denied(self, remaining: &MethodSet) -> Finding {
-        let offered = self.tried.len();
-        let keys = if offered == 1 { "the key".to_owned() } else { format!("all {offered} keys") };
-        let mut summary = format!("the server refused {keys} for user `{}`", self.user.escape_debug());
-        if let Some(why) = self.learned.ended() {
-            summary.push_str(&format!(" and hung up: {why}"));
-        } else if !remaining.is_empty() {
-            summary.push_str(&format!("; it accepts: {}", words(remaining)));
+    /// Lets a connection that is ending end, so that it is known why.
+    async fn settle(&self) {
+        let until = Instant::now() + Duration::from_millis(500);
+        while !self.handle.is_closed() && Instant::now() < until {
+            sleep(Duration::from_millis(5)).await;
         }
-        let finding = Finding::new("auth-denied", summary)
-            .hint("check `user` and `identity` in the inventory and authorized_keys on the host");
-        self.tried.into_iter().fold(finding, |finding, key| finding.evidence(format!("offered {key}")))
     }
+
+    /// Whether the connection is gone, and not for a word of the server that no method is left.
+    fn is_cut(&self) -> bool {
+        self.learned.ended().is_some_and(|why| !why.to_lowercase().contains("no authentication method"))
+    }
+
+    fn fault(self, remaining: &MethodSet) -> Finding {
+        let ended = self.learned.ended().filter(|_| self.is_cut());
+        let user = self.user.escape_debug();
+        let refused = self.refused();
+        let finding = match (ended, self.tried.iter().find_map(|(_, answer)| answer.agent())) {
+            (Some(why), _) if why.to_lowercase().contains("too many authentication failures") => {
+                let summary = format!("the server hung up on user `{user}` after too many keys: {why}");
+                Finding::new("auth-too-many", summary).hint("name the one key of this host with `identity` in the inventory")
+            }
+            // what a server says when it hangs up is its answer
+            (Some(why), _) if refused == 0 && !why.starts_with("the server said") => {
+                Finding::new("auth-lost", format!("the connection was lost during authentication: {why}"))
+                    .hint("look at the log of sshd on the host")
+            }
+            (None, Some(fault)) if refused == 0 => Finding::new(fault.word(), format!("the agent cannot be used: {fault}"))
+                .hint("ssh-add -l shows what the agent holds; name a key file with `identity` in the inventory"),
+            (None, None) if refused == 0 => Finding::new("auth-lost", "the connection was lost during authentication")
+                .hint("look at the log of sshd on the host"),
+            (None, _) if !remaining.is_empty() && !remaining.contains(&MethodKind::PublicKey) => {
+                interaction(format!("the server takes no key from user `{user}`, it wants: {}", words(remaining)))
+            }
+            _ => denied(&user.to_string(), refused, ended, remaining),
+        };
+        self.tried.into_iter().fold(finding, |finding, (key, answer)| match answer {
+            Answer::Refused => finding.evidence(format!("offered {key}")),
+            Answer::Agent(fault) => finding.evidence(format!("not offered {key}: the agent: {fault}")),
+        })
+    }
+}
+
+impl Answer {
+    fn agent(&self) -> Option<&AgentFault> {
+        match self {
+            Self::Agent(fault) => Some(fault),
+            Self::Refused => None,
+        }
+    }
+}
+
+fn denied(user: &str, refused: usize, ended: Option<&str>, remaining: &MethodSet) -> Finding {
+    let keys = match refused {
+        0 | 1 => "the key".to_owned(),
+        many => format!("all {many} keys"),
+    };
+    let mut summary = format!("the server refused {keys} for user `{user}`");
+    if let Some(why) = ended {
+        summary.push_str(&format!(" and hung up: {why}"));
+    } else if !remaining.is_empty() {
+        summary.push_str(&format!("; it accepts: {}", words(remaining)));
+    }
+    Finding::new("auth-denied", summary).hint("check `user` and `identity` in the inventory and authorized_keys on the host")
+}
+
+fn interaction(summary: String) -> Finding {
+    Finding::new("auth-interaction", summary)
+        .hint("nothing is asked for in a run: let this user log in with a key alone (AuthenticationMethods in sshd_config)")
 }
 
 fn words(methods: &MethodSet) -> String {

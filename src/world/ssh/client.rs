@@ -12,8 +12,10 @@ use crate::model::finding::Finding;
 use crate::model::id::HostName;
 use crate::world::shown::shown;
 use crate::world::ssh::crowd::Crowd;
+use crate::world::ssh::hostcert;
 use crate::world::ssh::known_hosts::{Known, Trust};
 use crate::world::ssh::link::CONNECTION_LOST;
+use crate::world::ssh::session::now;
 
 /// The most of a server's text before the login that is kept, in bytes.
 const MAX_BANNER: usize = 1024;
@@ -66,6 +68,33 @@ pub(crate) struct HostKey {
     pub(crate) fingerprint: String,
     /// What follows.
     pub(crate) trust: Trust,
+    /// The key as a line of known hosts has it.
+    pub(crate) line: String,
+    /// `FILE:LINE: why` of lines that cannot be read and may have been about it.
+    pub(crate) passed: Vec<String>,
+    /// The algorithm that both sides had agreed on.
+    agreed: OnceLock<String>,
+}
+
+impl HostKey {
+    /// The algorithm that was agreed on, where the key is not one for it.
+    pub(crate) fn disagrees(&self) -> Option<&str> {
+        self.agreed.get().map(String::as_str).filter(|agreed| !agrees(agreed, &self.kind))
+    }
+
+    /// Whether a signature by this key may be of that type.
+    pub(crate) fn signs(&self, kind: &str) -> bool {
+        self.agreed.get().is_some_and(|agreed| agreed == kind)
+    }
+}
+
+/// Whether a key of this type is one for that algorithm; RSA has one type of key and two algorithms.
+fn agrees(algorithm: &str, kind: &str) -> bool {
+    let kind = kind.strip_suffix("-cert-v01@openssh.com").unwrap_or(kind);
+    match algorithm {
+        "rsa-sha2-512" | "rsa-sha2-256" => kind == "ssh-rsa",
+        other => kind == other,
+    }
 }
 
 impl Learned {
@@ -177,17 +206,22 @@ impl Handler for Client {
     type Error = Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Error> {
-        // certificates are never asked for; one that comes all the same is a key nobody recorded
-        if shown.certificate().is_some() {
-            return Ok(false);
-        }
         let key = shown.public_key();
-        let trust = self.known.judge(&key.to_bytes()?);
+        let (kind, trust) = match shown.certificate() {
+            Some(cert) => (cert.algorithm().to_certificate_type(), hostcert::judge(&self.known, cert, now())),
+            None => (key.algorithm().as_str().to_owned(), self.known.judge(&key.to_bytes()?)),
+        };
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let trusted = trust == Trust::Trusted;
-        let kind = key.algorithm().as_str().to_owned();
         // the first exchange decides; the library asks once
-        let _ = self.learned.key.set(HostKey { kind, fingerprint, trust });
+        let _ = self.learned.key.set(HostKey {
+            kind,
+            fingerprint,
+            trust,
+            line: key.to_openssh()?,
+            passed: self.known.passed().to_vec(),
+            agreed: OnceLock::new(),
+        });
         Ok(trusted)
     }
 
@@ -196,7 +230,14 @@ impl Handler for Client {
         let breakable = is_breakable(&agreed);
         // the first exchange counts; later ones are as strict as that
         let _ = self.learned.agreed.set(agreed);
-        if breakable { Err(Error::Kex) } else { Ok(()) }
+        if breakable {
+            return Err(Error::Kex);
+        }
+        // only the first exchange is about the key
+        self.learned.key.get().map_or(Ok(()), |key| {
+            let agreed = key.agreed.get_or_init(|| names.key.as_str().to_owned());
+            if agrees(agreed, &key.kind) { Ok(()) } else { Err(Error::WrongServerSig) }
+        })
     }
 
     async fn auth_banner(&mut self, text: &str, _: &mut Session) -> Result<(), Error> {

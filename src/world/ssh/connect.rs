@@ -19,8 +19,8 @@ use crate::world::ssh::addresses::{Book, Pace, dial};
 use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
 use crate::world::ssh::crowd::{Crowd, Gate};
-use crate::world::ssh::distrust::distrust;
-use crate::world::ssh::faults::{exchange_failed, late, login_failed, no_banner, no_keys, no_ssh};
+use crate::world::ssh::distrust::{disagreement, distrust, honest};
+use crate::world::ssh::faults::{exchange_failed, login_failed, no_banner, no_keys, no_ssh};
 use crate::world::ssh::known_hosts::{Known, LookupName, Trust};
 use crate::world::ssh::retry::{Fault, Tries};
 use crate::world::ssh::trust::TrustStore;
@@ -93,11 +93,7 @@ impl Ground {
         if let Some(finding) = gate.closed() {
             return Err(finding.into());
         }
-        let once = self.once(host, &addresses, known, &gate);
-        let result = match timeout_at(tries.deadline(), once).await {
-            Ok(result) => result,
-            Err(_) => Err(tries.cut(self.timeouts.connect)),
-        };
+        let result = self.once(host, &addresses, known, (&gate, tries)).await;
         if let Err(fault) = &result {
             self.remember(host, &gate, &fault.finding);
         }
@@ -124,28 +120,26 @@ impl Ground {
         host: &Host,
         addresses: &[SocketAddr],
         (name, known): (&LookupName, &Known),
-        gate: &Gate,
+        (gate, tries): (&Gate, &Tries),
     ) -> Result<Joined, Fault> {
         let pace = Pace { limit: self.timeouts.tcp, stagger: self.timeouts.stagger };
-        let (tcp, address) = dial(addresses, pace, TcpStream::connect).await?;
-        // without it a connection is merely slower
-        let _ = tcp.set_nodelay(true);
         let gauge = Arc::new(Gauge::default());
         // whatever fails from here on cuts the wire
         let guard: DropGuard = gauge.cut.clone().drop_guard();
         let learned = Arc::new(Learned::new(host.name.clone(), Arc::clone(&self.crowd)));
         let denied = gate.first_denied();
-        let mut handle = self.exchange_keys(tcp, (&gauge, &learned), known.clone(), (name, denied.as_deref())).await?;
-        let login = self.identities.authenticate(&mut handle, host, &learned);
-        match timeout(self.timeouts.auth, login).await {
-            Ok(result) => result.map_err(|finding| login_failed(finding, &learned))?,
-            Err(_) => {
-                let finding = late("auth-timeout", "the server did not finish authentication", self.timeouts.auth);
-                return Err(finding
-                    .hint("look at sshd's log on the host: does it wait for a directory or a name server?")
-                    .into());
-            }
-        }
+        let meeting = async {
+            let (tcp, address) = dial(addresses, pace, TcpStream::connect).await?;
+            // without it a connection is merely slower
+            let _ = tcp.set_nodelay(true);
+            let met = self.exchange_keys(tcp, (&gauge, &learned), known.clone(), (name, denied.as_deref())).await?;
+            Ok::<_, Fault>((met, address))
+        };
+        let met = timeout_at(tries.deadline(), meeting).await;
+        let (mut handle, address) = met.unwrap_or_else(|_| Err(tries.cut(self.timeouts.connect)))?;
+        // no part of that budget: somebody may have to touch a key
+        let login = self.identities.authenticate(&mut handle, host, &learned).await;
+        login.map_err(|finding| login_failed(finding, &learned))?;
         let Some(key) = learned.key().cloned() else {
             return Err(Finding::new("protocol-error", "the server showed no host key").into());
         };
@@ -158,8 +152,7 @@ impl Ground {
         let (trust, host) = (Arc::clone(&self.trust), host.clone());
         match tokio::task::spawn_blocking(move || trust.known(&host)).await {
             Ok(Ok(known)) => Ok(known),
-            Ok(Err(error)) => Err(Finding::new("known-hosts", format!("the file with known host keys {error}"))
-                .hint("name a readable file with `known_hosts` in the inventory")),
+            Ok(Err(error)) => Err(error.finding()),
             Err(error) => Err(Finding::new("internal", format!("reading known host keys failed: {error}"))),
         }
     }
@@ -195,8 +188,10 @@ impl Ground {
                 Err(_) => return Err(no_keys(gauge, self.timeouts.key_exchange)),
             },
         };
+        let joined = joined.and_then(|handle| if honest(&handle, learned) { Ok(handle) } else { Err(Error::WrongServerSig) });
         let fault = |error: Error| match learned.key() {
             Some(key) if key.trust != Trust::Trusted => distrust(key, name),
+            Some(key) if matches!(error, Error::WrongServerSig) => disagreement(key, name),
             _ if gauge.greeted() => exchange_failed(&error, gauge, learned),
             _ => no_ssh(&error, gauge, denied),
         };
@@ -204,10 +199,9 @@ impl Ground {
     }
 
     fn config(&self, known: &Known) -> Config {
-        let key = Cow::Owned(key_types(&known.kinds()));
         Config {
             client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),
-            preferred: Preferred { key, cipher: Cow::Borrowed(CIPHERS), ..Preferred::default() },
+            preferred: preferred(known),
             nodelay: true,
             keepalive_interval: Some(self.timeouts.keepalive),
             keepalive_max: 3,
@@ -215,6 +209,18 @@ impl Ground {
             inactivity_timeout: Some(self.timeouts.keepalive * 12),
             ..Config::default()
         }
+    }
+}
+
+/// What to ask for; certificates only where somebody is recorded who signs them, and then first.
+fn preferred(known: &Known) -> Preferred {
+    let keys = key_types(&known.kinds());
+    let certificates = if known.has_authority() { keys.clone() } else { Vec::new() };
+    Preferred {
+        key: Cow::Owned(keys),
+        host_key_certificates: Cow::Owned(certificates),
+        cipher: Cow::Borrowed(CIPHERS),
+        ..Preferred::default()
     }
 }
 
@@ -279,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_the_library_is_a_fault_of_that_host_alone() {
         let timeouts = Timeouts::default();
-        let identities = Arc::new(Identities::new(None, None, timeouts.agent));
+        let identities = Arc::new(Identities::new(None, None, &timeouts));
         let (trust, crowd) = (Arc::new(TrustStore::new(None, Vec::new())), Arc::new(Crowd::new(1, 1)));
         let (secrets, book) = (Arc::default(), Book::default());
         let ground = Ground { timeouts, trust, identities, secrets, book, crowd: Arc::clone(&crowd) };

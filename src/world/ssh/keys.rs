@@ -1,15 +1,16 @@
 //! Private keys in files, each read once for the whole fleet. An encrypted key is recognised, never decrypted here.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::{Error as KeyError, PrivateKey, decode_secret_key};
 
+use crate::world::ssh::plain_file::{self, ReadFault};
 use crate::world::ssh::trust::expand;
 
 const MAX_FILE: u64 = 64 * 1024;
@@ -25,6 +26,8 @@ pub(crate) enum KeyProblem {
     Mode(u32),
     #[error("it is encrypted")]
     Encrypted,
+    #[error("it is of the type {0}, which cannot be used")]
+    Kind(&'static str),
     #[error("it holds no private key that can be read: {0}")]
     NoKey(String),
 }
@@ -37,6 +40,7 @@ impl KeyProblem {
             Self::Unreadable(_) | Self::NoKey(_) => "key-unreadable",
             Self::Mode(_) => "key-mode",
             Self::Encrypted => "key-encrypted",
+            Self::Kind(_) => "key-type",
         }
     }
 
@@ -46,6 +50,7 @@ impl KeyProblem {
         match self {
             Self::Mode(_) => format!("chmod 600 {path}"),
             Self::Encrypted => format!("ssh-add {path}"),
+            Self::Kind(_) => "ssh-keygen -t ed25519, and record its public key in authorized_keys on the hosts".to_owned(),
             _ => format!("ls -l {path}"),
         }
     }
@@ -105,6 +110,7 @@ fn load(path: PathBuf) -> KeyFile {
     let public = PrivateKey::from_openssh(&text).ok().map(|key| key.public_key().clone());
     let secret = match (mode, decode_secret_key(&text, None)) {
         (Some(mode), _) => Err(KeyProblem::Mode(mode)),
+        (None, _) if is_dsa(&text) => Err(KeyProblem::Kind("ssh-dss")),
         (None, Ok(key)) => Ok(Arc::new(key)),
         (None, Err(KeyError::KeyIsEncrypted)) => Err(KeyProblem::Encrypted),
         (None, Err(error)) if text.contains("ENCRYPTED") => {
@@ -117,6 +123,13 @@ fn load(path: PathBuf) -> KeyFile {
     KeyFile { path, public, secret }
 }
 
+/// DSA is gone from servers and from the library; its files are recognised to be named.
+fn is_dsa(text: &str) -> bool {
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let inside = || STANDARD.decode(&body).is_ok_and(|inside| inside.windows(7).any(|part| part == b"ssh-dss"));
+    text.contains("BEGIN DSA PRIVATE KEY") || inside()
+}
+
 fn public_of(text: &str) -> Option<PublicKey> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     PublicKey::from_openssh(line).ok()
@@ -124,18 +137,11 @@ fn public_of(text: &str) -> Option<PublicKey> {
 
 /// The text of a file, and its mode where others may read what is ours.
 fn read(path: &Path) -> Result<(String, Option<u32>), KeyProblem> {
-    let bad = |why: &dyn ToString| KeyProblem::Unreadable(why.to_string());
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(KeyProblem::Missing),
-        Err(error) => return Err(bad(&error)),
-    };
-    let about = file.metadata().map_err(|error| bad(&error))?;
-    if !about.is_file() || about.len() > MAX_FILE {
-        return Err(bad(&"it is no file of the size of a key"));
-    }
-    let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(|error| bad(&error))?;
+    let (content, about) = plain_file::read(path, MAX_FILE).map_err(|fault| match fault {
+        ReadFault::Missing => KeyProblem::Missing,
+        ReadFault::Refused(why) => KeyProblem::Unreadable(why),
+    })?;
+    let text = String::from_utf8(content).map_err(|_| KeyProblem::NoKey("it is no text".to_owned()))?;
     let ours = about.uid() == rustix::process::getuid().as_raw();
     let open = ours && about.mode() & 0o077 != 0;
     Ok((text, open.then_some(about.mode() & 0o7777)))

@@ -1,24 +1,30 @@
 //! Known host keys: which lines of which files speak of a host, and what follows for the key it shows.
 //!
-//! Reads files as OpenSSH does (markers, hashed names, wildcards, negation, ports, malformed lines skipped) and is
-//! never laxer: a revoked key is refused whatever else is recorded, and another type of key than the recorded ones
-//! counts as changed. No input or output here.
+//! Reads files as OpenSSH does (markers, hashed names, wildcards, negation, ports) and is never laxer: a revoked key is
+//! refused whatever else is recorded, another type of key than the recorded ones counts as changed, and a line that
+//! speaks of a host but cannot be read is a reason to refuse that host. No input or output here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::key::parse_public_key;
+use russh::keys::{Certificate, PublicKey};
 use sha1::Sha1;
+use sha2::{Digest, Sha256};
 
-/// The lines of one file that can be used.
+/// How many lines that cannot be read are told where they do not matter.
+const MAX_PASSED: usize = 3;
+
+/// The lines of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFile {
     /// Where it was read from.
     pub path: PathBuf,
     lines: Vec<Line>,
+    broken: Vec<Broken>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,33 @@ struct Line {
     marker: Marker,
     names: Names,
     key: RecordedKey,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken {
+    number: usize,
+    why: &'static str,
+    speaks: Speaks,
+}
+
+/// Whom a line speaks of that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Speaks {
+    /// Its names can be read.
+    Of(Names),
+    /// They cannot, and it may revoke a key: nobody can be sure not to be meant.
+    OfEverybody,
+    /// They cannot, and all that is lost is a reason to trust.
+    OfNobody,
+}
+
+/// What a line is.
+enum Parsed {
+    Line(Line),
+    Broken(Broken),
+    /// A comment, nothing at all, or a key of a type that is not known here.
+    Nothing,
 }
 
 /// What the first word of a line says of its key.
@@ -72,6 +105,18 @@ pub struct Entry {
     blob: Vec<u8>,
 }
 
+impl Entry {
+    /// `FILE:LINE TYPE SHA256:…`.
+    fn told(&self) -> String {
+        format!("{} {} {}", self.place, self.kind, fingerprint(&self.blob))
+    }
+}
+
+/// `SHA256:…` of a key in its wire form.
+pub(crate) fn fingerprint(blob: &[u8]) -> String {
+    format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(blob)))
+}
+
 /// The names a host's key is looked up by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupName {
@@ -84,6 +129,12 @@ pub struct LookupName {
 pub struct Known {
     entries: Vec<Entry>,
     without_port: Vec<Entry>,
+    /// What a certificate must name.
+    principal: String,
+    /// `FILE:LINE: why` of lines that speak of the host and cannot be read.
+    broken: Vec<String>,
+    /// The same of lines that speak of others, or of nobody knows whom; not all of many.
+    passed: Vec<String>,
 }
 
 /// What follows for the key a host shows.
@@ -98,10 +149,12 @@ pub enum Trust {
     },
     /// Other keys are recorded.
     Changed {
-        /// The recorded ones: `FILE:LINE (type)`.
+        /// The recorded ones: `FILE:LINE TYPE SHA256:…`.
         recorded: Vec<String>,
     },
-    /// Only an authority is recorded, and the host shows no certificate we could check.
+    /// The host shows a certificate that proves nothing.
+    Certificate(CertFault),
+    /// Only an authority is recorded, and the host shows no certificate.
     OnlyAuthority {
         /// `FILE:LINE`.
         place: String,
@@ -110,12 +163,42 @@ pub enum Trust {
     Unknown,
 }
 
+/// Why a certificate of a host proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertFault {
+    /// The class of the fault, such as `host-cert-expired`.
+    pub code: &'static str,
+    /// One line: which check failed.
+    pub why: String,
+    /// Lines that show it.
+    pub evidence: Vec<String>,
+}
+
 impl HostFile {
-    /// Reads the content of a file. Lines that cannot be used are left out, as OpenSSH does.
+    /// Reads the content of a file.
     pub fn parse(path: &Path, content: &[u8]) -> Self {
-        let lines = content.split(|b| *b == b'\n').enumerate();
-        let lines = lines.filter_map(|(index, line)| parse_line(index + 1, line)).collect();
-        Self { path: path.to_owned(), lines }
+        let mut file = Self { path: path.to_owned(), lines: Vec::new(), broken: Vec::new() };
+        for (index, line) in content.split(|b| *b == b'\n').enumerate() {
+            match parse_line(index + 1, line) {
+                Parsed::Line(line) => file.lines.push(line),
+                Parsed::Broken(broken) => file.broken.push(broken),
+                Parsed::Nothing => {}
+            }
+        }
+        file
+    }
+
+    /// `FILE:LINE: why` of the lines that cannot be read: those that may speak of one of `names`, and the others.
+    fn broken(&self, names: &[&str]) -> (Vec<String>, Vec<String>) {
+        let (of, rest): (Vec<_>, Vec<_>) = self.broken.iter().partition(|line| names.iter().any(|name| line.speaks.is_of(name)));
+        let told = |line: &Broken| format!("{}:{}: {}", self.path.display(), line.number, line.why);
+        (of.into_iter().map(told).collect(), rest.into_iter().take(MAX_PASSED).map(told).collect())
+    }
+
+    /// The first of the lines that cannot be read, and how many there are.
+    pub(crate) fn first_broken(&self) -> Option<(String, usize)> {
+        let first = self.broken.first()?;
+        Some((format!("{}:{}: {}", self.path.display(), first.number, first.why), self.broken.len()))
     }
 
     /// The lines that speak of `name`, which is an address, `[address]:port` or an alias.
@@ -148,21 +231,71 @@ impl LookupName {
     pub fn as_str(&self) -> &str {
         &self.primary
     }
+
+    /// The name that a certificate must carry: an alias, or the address without its port.
+    fn principal(&self) -> &str {
+        self.without_port.as_deref().unwrap_or(&self.primary)
+    }
 }
 
 impl Known {
     /// Looks a host up in all files.
     pub fn lookup(files: &[Arc<HostFile>], name: &LookupName) -> Self {
         let find = |name: &str| files.iter().flat_map(|file| file.entries(name)).collect();
-        Self { entries: find(&name.primary), without_port: name.without_port.as_deref().map(find).unwrap_or_default() }
+        let names: Vec<&str> = [Some(name.primary.as_str()), name.without_port.as_deref()].into_iter().flatten().collect();
+        let (broken, passed): (Vec<_>, Vec<_>) = files.iter().map(|file| file.broken(&names)).unzip();
+        Self {
+            entries: find(&name.primary),
+            without_port: name.without_port.as_deref().map(find).unwrap_or_default(),
+            principal: name.principal().to_owned(),
+            broken: broken.concat(),
+            passed: passed.concat(),
+        }
+    }
+
+    /// `FILE:LINE: why` of the lines that speak of the host and cannot be read; with any of them it is not to be trusted.
+    pub fn broken(&self) -> &[String] {
+        &self.broken
+    }
+
+    /// The same of lines that speak of others, or of nobody knows whom; not all of many.
+    pub fn passed(&self) -> &[String] {
+        &self.passed
+    }
+
+    pub(crate) fn principal(&self) -> &str {
+        &self.principal
+    }
+
+    fn all(&self, marker: Marker) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().chain(&self.without_port).filter(move |entry| entry.marker == marker)
+    }
+
+    /// Whether some line says who signs for the host.
+    pub fn has_authority(&self) -> bool {
+        self.all(Marker::Authority).next().is_some()
+    }
+
+    /// The authorities: `FILE:LINE TYPE SHA256:…`.
+    pub(crate) fn authorities(&self) -> Vec<String> {
+        self.all(Marker::Authority).map(Entry::told).collect()
+    }
+
+    /// Whether a key in its wire form is recorded as an authority for the host.
+    pub(crate) fn is_authority(&self, blob: &[u8]) -> bool {
+        self.all(Marker::Authority).any(|entry| entry.blob == blob)
+    }
+
+    /// Where a key in its wire form is revoked.
+    pub(crate) fn revoked(&self, blob: &[u8]) -> Option<&str> {
+        self.all(Marker::Revoked).find(|entry| entry.blob == blob).map(|entry| entry.place.as_str())
     }
 
     /// The types of the recorded keys, which are asked for first.
     pub fn kinds(&self) -> Vec<&str> {
-        let plain = |entries: &'_ [Entry]| entries.iter().any(|e| e.marker == Marker::Plain);
-        let entries = if plain(&self.entries) { &self.entries } else { &self.without_port };
+        // as OpenSSH does: what is recorded for the bare address decides nothing before a key is shown
         let mut kinds: Vec<&str> = Vec::new();
-        for entry in entries.iter().filter(|e| e.marker == Marker::Plain) {
+        for entry in self.entries.iter().filter(|e| e.marker == Marker::Plain) {
             if !kinds.contains(&entry.kind.as_str()) {
                 kinds.push(&entry.kind);
             }
@@ -172,25 +305,33 @@ impl Known {
 
     /// What follows for a key in its wire form.
     pub fn judge(&self, blob: &[u8]) -> Trust {
-        let all = || self.entries.iter().chain(&self.without_port);
-        if let Some(entry) = all().find(|e| e.marker == Marker::Revoked && e.blob == blob) {
-            return Trust::Revoked { place: entry.place.clone() };
+        if let Some(place) = self.revoked(blob) {
+            return Trust::Revoked { place: place.to_owned() };
         }
         let plain: Vec<&Entry> = self.entries.iter().filter(|e| e.marker == Marker::Plain).collect();
         if plain.iter().any(|e| e.blob == blob) {
             return Trust::Trusted;
         }
         if !plain.is_empty() {
-            let recorded = plain.iter().map(|e| format!("{} ({})", e.place, e.kind)).collect();
-            return Trust::Changed { recorded };
+            return Trust::Changed { recorded: plain.into_iter().map(Entry::told).collect() };
         }
         // a line for the bare address may vouch for a key, but says nothing against one: another port, another sshd
         if self.without_port.iter().any(|e| e.marker == Marker::Plain && e.blob == blob) {
             return Trust::Trusted;
         }
-        match all().find(|e| e.marker == Marker::Authority) {
+        match self.all(Marker::Authority).next() {
             Some(entry) => Trust::OnlyAuthority { place: entry.place.clone() },
             None => Trust::Unknown,
+        }
+    }
+}
+
+impl Speaks {
+    fn is_of(&self, name: &str) -> bool {
+        match self {
+            Self::Of(names) => names.matches(name),
+            Self::OfEverybody => true,
+            Self::OfNobody => false,
         }
     }
 }
@@ -271,35 +412,43 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
     (&text[..end], skip_blanks(&text[end..]))
 }
 
-fn parse_line(number: usize, line: &[u8]) -> Option<Line> {
+fn parse_line(number: usize, line: &[u8]) -> Parsed {
     // OpenSSH reads lines as C strings
-    let line = line.split(|b| *b == 0).next()?;
+    let line = line.split(|b| *b == 0).next().unwrap_or_default();
     let mut rest = skip_blanks(line.strip_suffix(b"\r").unwrap_or(line));
     if rest.is_empty() || rest[0] == b'#' {
-        return None;
+        return Parsed::Nothing;
     }
+    let broken = |why, speaks| Parsed::Broken(Broken { number, why, speaks });
     let mut marker = Marker::Plain;
     if rest[0] == b'@' {
         let (mark, after) = word(rest);
-        marker = match mark {
-            b"@cert-authority" => Marker::Authority,
-            b"@revoked" => Marker::Revoked,
-            _ => return None,
+        (marker, rest) = match mark {
+            b"@cert-authority" => (Marker::Authority, after),
+            b"@revoked" => (Marker::Revoked, after),
+            _ => {
+                let names = Names::parse(word(after).0);
+                return broken("its marker is not known", names.map_or(Speaks::OfNobody, Speaks::Of));
+            }
         };
-        rest = after;
-        if rest.first() == Some(&b'@') {
-            return None;
-        }
+    }
+    let nobody = if marker == Marker::Revoked { Speaks::OfEverybody } else { Speaks::OfNobody };
+    if rest.is_empty() || rest[0] == b'@' {
+        return broken("it names no host", nobody);
     }
     let (names, rest) = word(rest);
-    let names = Names::parse(names)?;
+    let Some(names) = Names::parse(names) else { return broken("its name cannot be read", nobody) };
     let (kind, rest) = word(rest);
     let (encoded, _comment) = word(rest);
-    let key = parse_key(kind, encoded)?;
-    Some(Line { number, marker, names, key })
+    match parse_key(kind, encoded, marker) {
+        Ok(Some(key)) => Parsed::Line(Line { number, marker, names, key }),
+        Ok(None) => Parsed::Nothing,
+        Err(why) => broken(why, Speaks::Of(names)),
+    }
 }
 
-fn parse_key(kind: &[u8], encoded: &[u8]) -> Option<RecordedKey> {
+/// The key of a line; none where it is well-formed and of a type that no host can show to us.
+fn parse_key(kind: &[u8], encoded: &[u8], marker: Marker) -> Result<Option<RecordedKey>, &'static str> {
     const KINDS: [&str; 8] = [
         "ssh-ed25519",
         "ecdsa-sha2-nistp256",
@@ -310,141 +459,44 @@ fn parse_key(kind: &[u8], encoded: &[u8]) -> Option<RecordedKey> {
         "sk-ssh-ed25519@openssh.com",
         "sk-ecdsa-sha2-nistp256@openssh.com",
     ];
-    let kind = KINDS.into_iter().find(|known| known.as_bytes() == kind)?;
-    let blob = STANDARD.decode(encoded).ok()?;
-    let (length, rest) = blob.split_first_chunk::<4>()?;
-    let inner = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-    if inner != kind.as_bytes() {
-        return None;
+    if kind.is_empty() {
+        return Err("it has no key");
     }
+    // keys of SSH 1 were numbers
+    if kind.iter().all(u8::is_ascii_digit) && !encoded.is_empty() && encoded.iter().all(u8::is_ascii_digit) {
+        return Ok(None);
+    }
+    let Ok(blob) = STANDARD.decode(encoded) else { return Err("its key is no base64") };
+    let inner = blob.split_first_chunk::<4>().and_then(|(length, rest)| {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        rest.get(..length)
+    });
+    if inner != Some(kind) {
+        return Err("its key is not of the type it says");
+    }
+    let Some(known) = KINDS.into_iter().find(|known| known.as_bytes() == kind) else {
+        let certificate = kind.strip_suffix(b"-cert-v01@openssh.com").is_some();
+        return if certificate { certified(kind, blob, marker).map(Some) } else { Ok(None) };
+    };
     // a DSA key cannot be read here, but a host that is known by one must still count as known
-    if kind != "ssh-dss" && parse_public_key(&blob).ok()?.to_bytes().ok()? != blob {
-        return None;
+    let whole = |blob: &[u8]| parse_public_key(blob).ok()?.to_bytes().ok();
+    if known != "ssh-dss" && whole(&blob).as_ref() != Some(&blob) {
+        return Err("its key is damaged");
     }
-    Some(RecordedKey { kind: kind.to_owned(), blob })
+    Ok(Some(RecordedKey { kind: known.to_owned(), blob }))
+}
+
+/// To revoke a certificate is to revoke the key in it. Elsewhere it is a key that no host shows.
+fn certified(kind: &[u8], blob: Vec<u8>, marker: Marker) -> Result<RecordedKey, &'static str> {
+    const DAMAGED: &str = "its certificate is damaged";
+    if marker != Marker::Revoked {
+        return Ok(RecordedKey { kind: String::from_utf8_lossy(kind).into_owned(), blob });
+    }
+    let cert = Certificate::from_bytes(&blob).map_err(|_| DAMAGED)?;
+    let key = PublicKey::from(cert.public_key().clone());
+    let blob = key.to_bytes().map_err(|_| DAMAGED)?;
+    Ok(RecordedKey { kind: key.algorithm().as_str().to_owned(), blob })
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-
-    use super::{HostFile, Known, LookupName, Trust, glob};
-
-    const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-    const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILagOJFgwaMNhBWQINinKOXmqS4Gh5NgxgriXwdOoINJ";
-    const EC: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBMxBTpMIGvo7CnordO7wP0QQRqpBwUjOLl4eMhfucfE1sjTYyK5wmTl1UqoSDS1PtRVTBdl+0+9pquFb46U7fwg=";
-
-    fn blob(key: &str) -> Vec<u8> {
-        STANDARD.decode(key.split(' ').nth(1).expect("two words")).expect("base64")
-    }
-
-    fn judge(content: &str, name: (&str, u16, Option<&str>), key: &str) -> Trust {
-        let file = Arc::new(HostFile::parse(Path::new("kh"), content.as_bytes()));
-        Known::lookup(&[file], &LookupName::new(name.0, name.1, name.2)).judge(&blob(key))
-    }
-
-    fn changed(places: &[&str]) -> Trust {
-        Trust::Changed { recorded: places.iter().map(|p| (*p).to_owned()).collect() }
-    }
-
-    #[test]
-    fn a_key_is_trusted_where_a_line_records_it() {
-        let h = ("h", 22, None);
-        for content in [
-            format!("h {A}"),
-            format!("h {A} a comment with blanks"),
-            format!("h {A}\r\n"),
-            format!("\t h\t\t{}\n", A.replace(' ', "\t \t")),
-            format!("x,h,y {A}"),
-            format!("H {A}"),
-            format!("h* {A}"),
-            format!("? {A}"),
-            format!("h {B}\nh {A}"),
-            format!("h nonsense\nh ssh-future AAAA\n@strange h {B}\nh\nh ssh-ed25519\n\u{fffd} x\nh {A}"),
-            format!("# h {B}\nh {A}"),
-            format!("h {EC}\nh {A}"),
-        ] {
-            assert_eq!(judge(&content, h, A), Trust::Trusted, "{content}");
-        }
-    }
-
-    #[test]
-    fn other_keys_and_other_types_are_changes() {
-        let h = ("h", 22, None);
-        assert_eq!(judge(&format!("h {B}"), h, A), changed(&["kh:1 (ssh-ed25519)"]));
-        assert_eq!(judge(&format!("# c\n# d\nh {EC}"), h, A), changed(&["kh:3 (ecdsa-sha2-nistp256)"]));
-    }
-
-    #[test]
-    fn negation_and_strange_lines_leave_a_host_unknown() {
-        let h = ("h", 22, None);
-        for content in [
-            String::new(),
-            format!("*,!h {A}"),
-            format!("!h,* {A}"),
-            format!("!x {A}"),
-            format!("g {A}"),
-            format!("[h]:22 {A}"),
-            format!("h ssh-rsa {}", A.split(' ').nth(1).expect("two words")),
-            format!("h {A}x"),
-            format!("@revoked @revoked h {A}"),
-            format!("h\0 {A}"),
-            format!("|1|AAAA|AAAA {A}"),
-        ] {
-            assert_eq!(judge(&content, h, A), Trust::Unknown, "{content}");
-        }
-    }
-
-    #[test]
-    fn a_revoked_key_is_refused_whatever_else_is_recorded() {
-        for (content, place) in [
-            (format!("h {A}\n@revoked h {A}"), "kh:2"),
-            (format!("@revoked * {A}\nh {A}"), "kh:1"),
-            (format!("@revoked\th {A}\nh {A}"), "kh:1"),
-        ] {
-            assert_eq!(judge(&content, ("h", 22, None), A), Trust::Revoked { place: place.to_owned() }, "{content}");
-        }
-        let other = format!("@revoked * {B}\nh {A}");
-        assert_eq!(judge(&other, ("h", 22, None), A), Trust::Trusted);
-        let bare = format!("@revoked h {A}\n[h]:2222 {A}");
-        assert_eq!(judge(&bare, ("h", 2222, None), A), Trust::Revoked { place: "kh:1".to_owned() });
-    }
-
-    #[test]
-    fn ports_and_aliases_are_part_of_the_name() {
-        assert_eq!(judge(&format!("[h]:2222 {A}"), ("h", 2222, None), A), Trust::Trusted);
-        assert_eq!(judge(&format!("h {A}"), ("h", 2222, None), A), Trust::Trusted);
-        assert_eq!(judge(&format!("h {B}"), ("h", 2222, None), A), Trust::Unknown);
-        assert_eq!(judge(&format!("h {A}\n[h]:2222 {B}"), ("h", 2222, None), A), changed(&["kh:2 (ssh-ed25519)"]));
-        assert_eq!(judge(&format!("[h]:2222 {A}"), ("h", 22, None), A), Trust::Unknown);
-        assert_eq!(judge(&format!("web {A}"), ("10.0.0.1", 2222, Some("web")), A), Trust::Trusted);
-        assert_eq!(judge(&format!("10.0.0.1 {A}"), ("10.0.0.1", 22, Some("web")), A), Trust::Unknown);
-        assert_eq!(judge(&format!("[::1]:2222 {A}"), ("::1", 2222, None), A), Trust::Trusted);
-    }
-
-    #[test]
-    fn an_authority_alone_is_not_yet_enough() {
-        let content = format!("@cert-authority * {B}");
-        assert_eq!(judge(&content, ("h", 22, None), A), Trust::OnlyAuthority { place: "kh:1".to_owned() });
-        assert_eq!(judge(&format!("{content}\nh {A}"), ("h", 22, None), A), Trust::Trusted);
-    }
-
-    #[test]
-    fn recorded_types_are_known_before_connecting() {
-        let file = Arc::new(HostFile::parse(Path::new("kh"), format!("h {EC}\nh {A}\n@revoked h {B}").as_bytes()));
-        let known = Known::lookup(&[file], &LookupName::new("H", 22, None));
-        assert_eq!(known.kinds(), ["ecdsa-sha2-nistp256", "ssh-ed25519"]);
-    }
-
-    #[test]
-    fn globs_do_not_explode() {
-        assert!(glob(b"*a*b?c*", b"xxaxxbxc"));
-        assert!(!glob(b"a*b", b"a"));
-        assert!(glob(b"**", b""));
-        assert!(!glob(&b"*a".repeat(200), &[b'a'; 199]));
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! shell a host.
 
 pub(crate) mod addresses;
+mod agent;
 pub(crate) mod auth;
 mod batch;
 pub(crate) mod client;
@@ -12,9 +13,11 @@ mod ending;
 mod facts;
 mod faults;
 mod greeting;
+mod hostcert;
 mod keys;
 pub mod known_hosts;
 pub(crate) mod link;
+mod plain_file;
 mod retry;
 pub(crate) mod script;
 pub mod session;
@@ -24,3 +27,4 @@ pub(crate) mod trust;
 pub(crate) mod wire;
 
 pub(crate) use crate::world::ssh::auth::Identities;
+pub use crate::world::ssh::auth::KeyFault;

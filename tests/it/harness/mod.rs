@@ -1,5 +1,7 @@
 //! What tests share: fleets of sshd, labs, exact output.
 
+pub(crate) mod agent;
+pub(crate) mod asyncssh;
 pub(crate) mod between;
 pub(crate) mod endpoint;
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@ use runbook::engine::world::{Session, World};
 use runbook::world::timeouts::Timeouts;
 use runbook::world::{Fleet, FleetOptions};
 
+use crate::harness::agent::Agent;
 use crate::harness::sshd::{Sshd, fleet, fleet_with, keygen, timeouts};
 use crate::ssh::{class, join};
 
@@ -94,29 +95,7 @@ async fn keys_that_cannot_be_used_are_named() {
     assert_eq!(fleet().connect(&host).await.err().map(|f| f.finding.code), Some("no-key".to_owned()));
 }
 
-/// A real ssh-agent; it ends with the value.
-struct Agent(std::process::Child);
-
-impl Agent {
-    fn start(socket: &Path) -> Self {
-        let mut command = Command::new("ssh-agent");
-        let child = command.arg("-D").arg("-a").arg(socket).stdout(std::process::Stdio::null()).spawn().expect("ssh-agent");
-        let until = Instant::now() + Duration::from_secs(5);
-        while !socket.exists() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self(child)
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn fleet_of_agent(socket: &Path) -> Fleet {
+pub(super) fn fleet_of_agent(socket: &Path) -> Fleet {
     let timeouts = Timeouts { agent: Duration::from_secs(2), ..timeouts() };
     let agent = Some(socket.to_owned());
     Fleet::new(FleetOptions { timeouts, handshakes: 50, home: None, agent, system_known_hosts: Vec::new() })
