@@ -3,7 +3,7 @@
 pub mod any;
 mod http;
 mod pm2_rpc;
-mod secrets;
+pub mod secrets;
 mod shown;
 pub mod sim;
 pub mod ssh;
@@ -78,7 +78,7 @@ impl Fleet {
         Self { ground, handshakes: Semaphore::new(handshakes.max(1)), home }
     }
 
-    /// Knows where the secrets are that scripts name; each is resolved when it is first sent.
+    /// Knows where the secrets are that scripts name; all are asked for before the first host is contacted, each once.
     #[must_use]
     pub fn with_secrets(mut self, sources: BTreeMap<String, SecretSource>) -> Self {
         self.ground.secrets = Arc::new(Secrets::new(sources, self.home.clone()));
@@ -90,12 +90,23 @@ impl World for Fleet {
     type Session = SshSession;
 
     async fn connect(&self, host: &Host) -> Result<(SshSession, Connected), ConnectFault> {
+        let secrets = &self.ground.secrets;
+        secrets.ask().await;
         let turn = self.handshakes.acquire().await;
         let connected = match &turn {
             Ok(_) => connect(&self.ground, host).await,
             Err(_) => Err(Finding::new("internal", "no more connections are made")),
         };
-        connected.map_err(|finding| ConnectFault { finding })
+        match connected {
+            Ok((session, mut connected)) => {
+                secrets.redact_connected(&mut connected);
+                Ok((session, connected))
+            }
+            Err(mut finding) => {
+                secrets.redact_finding(&mut finding);
+                Err(ConnectFault { finding })
+            }
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -92,29 +92,21 @@ impl SshSession {
         let calls: Vec<_> = ops.iter().map(|op| call(link, home, op, cancel)).collect();
         let calls = stream::iter(calls).buffered(CALLS).collect::<Vec<_>>();
         let (printed, called) = join(self.scripts.run(&scripts, cancel), calls).await;
-        let mut printed = scripts.iter().zip(printed).map(|(script, mut reply)| {
-            // what our own looks print is evidence, to the byte
-            if script.is_authored() {
-                self.secrets.redact(&mut reply);
-            }
-            Reply::Shell(reply)
-        });
+        let mut printed = printed.into_iter().map(Reply::Shell);
         called.into_iter().filter_map(|reply| reply.or_else(|| printed.next())).collect()
     }
 }
 
 impl SshSession {
-    /// The same for scripts that get secrets: the values are sent, and taken out of what comes back.
+    /// The same for scripts that get secrets: the values are sent, and wiped after it.
     async fn with_secrets(&mut self, ops: &[Op], cancel: &CancellationToken) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(ops.len());
         for op in ops {
             let reply = match op {
-                Op::Shell(script) => Reply::Shell(match self.secrets.equip(script).await {
+                Op::Shell(script) => Reply::Shell(match self.secrets.equip(script) {
                     Ok(script) => {
                         let printed = self.scripts.run(&[&script], cancel).await.pop();
-                        let mut reply = printed.unwrap_or_else(|| unsent("no-reply"));
-                        self.secrets.redact(&mut reply);
-                        reply
+                        printed.unwrap_or_else(|| unsent("no-reply"))
                     }
                     Err(why) => unsent(&why),
                 }),
@@ -159,11 +151,16 @@ impl Session for SshSession {
             replies.extend(self.together(group, cancel).await);
             rest = after;
         }
+        // nothing that comes back gets further with a value in it
+        ops.iter().zip(&mut replies).for_each(|(op, reply)| self.secrets.redact(op, reply));
         replies
     }
 
     fn lost(&self) -> Option<(String, String)> {
-        self.link.lost().map(|why| (CONNECTION_LOST.to_owned(), why))
+        self.link.lost().map(|mut why| {
+            self.secrets.redact_text(&mut why);
+            (CONNECTION_LOST.to_owned(), why)
+        })
     }
 
     async fn close(mut self) {
