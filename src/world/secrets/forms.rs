@@ -8,6 +8,10 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, PAD};
 
 use crate::world::secrets::source::SHORTEST;
 
+/// Of a longer value, in bytes, only the forms that whole files come in are known: the others would take hundreds of
+/// megabytes. Its lines are known in all.
+const LONG: usize = 8 * 1024;
+
 /// The forms of a value.
 #[derive(Default)]
 pub(super) struct Forms {
@@ -37,12 +41,19 @@ impl Forms {
         }
         let encoded = || base64(value.as_bytes()).into_iter().chain(hex(value.as_bytes()));
         self.spread.extend(encoded());
-        let texts = [json(value), quoted(value), html(value), escaped(value), lines(value)].concat();
+        let mut texts = [json(value), lines(value)].concat();
+        if value.len() <= LONG {
+            texts.extend([quoted(value), html(value), escaped(value)].concat());
+            self.whole.extend(percent(value.as_bytes()));
+        }
         self.whole.extend(texts.into_iter().map(String::into_bytes));
-        self.whole.extend(percent(value.as_bytes()));
         self.whole.extend(utf16(value));
         self.whole.insert(value.as_bytes().to_vec());
         for form in encoded() {
+            if value.len() > LONG {
+                self.whole.insert(form);
+                continue;
+            }
             // inside of JSON and of URLs
             let text = String::from_utf8_lossy(&form).into_owned();
             let within = |plus: &str, slash: &str, pad: &str| text.replace('+', plus).replace('/', slash).replace('=', pad);
@@ -141,7 +152,9 @@ fn json(value: &str) -> Vec<String> {
     let both = [false, true];
     let mut forms = Vec::new();
     for (slash, html) in both.into_iter().flat_map(|slash| both.map(|html| (slash, html))) {
-        forms.extend([(false, false), (true, false), (false, true), (true, true)].map(|(ascii, up)| encode(slash, html, ascii, up)));
+        forms.extend(
+            [(false, false), (true, false), (false, true), (true, true)].map(|(ascii, up)| encode(slash, html, ascii, up)),
+        );
     }
     forms
 }
@@ -182,8 +195,7 @@ fn html(value: &str) -> Vec<String> {
         ("&#34;", "&#39;"),
     ];
     let base = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let mut forms: Vec<String> =
-        QUOTES.iter().map(|(double, single)| base.replace('"', double).replace('\'', single)).collect();
+    let mut forms: Vec<String> = QUOTES.iter().map(|(double, single)| base.replace('"', double).replace('\'', single)).collect();
     let templates = base.replace('"', "&quot;").replace('\'', "&#39;").replace('/', "&#x2F;");
     forms.extend([templates.replace('`', "&#x60;").replace('=', "&#x3D;"), templates]);
     forms

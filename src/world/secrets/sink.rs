@@ -101,7 +101,9 @@ mod tests {
             let mut log = Clean::new(&mut out);
             log.write_all(b"before: sink-hunter-2\n").expect("written");
             hide([("token", &value)].into_iter());
-            for piece in ["a line\n", "of sink-hun", "ter-2, c2luay", "1odW50ZXItMg==", " and sink-", "hunter", "-3", " sink-hunter-"] {
+            for piece in
+                ["a line\n", "of sink-hun", "ter-2, c2luay", "1odW50ZXItMg==", " and sink-", "hunter", "-3", " sink-hunter-"]
+            {
                 log.write_all(piece.as_bytes()).expect("written");
             }
         }

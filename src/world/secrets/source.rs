@@ -131,11 +131,8 @@ async fn printed(argv: &[String], withheld: &[String]) -> Result<Zeroizing<Vec<u
     for variable in withheld {
         command.env_remove(variable);
     }
-    let mut child = command
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("{program} cannot be run: {error}"))?;
+    let mut child =
+        command.process_group(0).kill_on_drop(true).spawn().map_err(|error| format!("{program} cannot be run: {error}"))?;
     let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let Some(out) = child.stdout.take() else { return Err(format!("{program} has no output")) };
     let asked = async {

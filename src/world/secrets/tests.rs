@@ -75,8 +75,12 @@ async fn looks_of_this_program_keep_their_lengths_lines_and_fields() {
     let look = Op::Shell(Shell::look("x", "x"));
     let mut reply = printed("12 node hunter-22\0x\n7 line-one-\nline-two- aHVudGVyLTIy\n");
     secrets.redact(&look, &mut reply);
-    assert_eq!(text(&reply), "12 node *********\0x\n7 *********\n********* [secret:pw]*\n".replace("[secret:pw]*", "************"));
-    let mut files = printed("@logs\nfile 5 21 9 12 /a b.log\nx hunter-22\n\nfile 6 4 0 4 /c\nhunt\nfile 7 6 2 4 /d\nr-22\n@end\n");
+    assert_eq!(
+        text(&reply),
+        "12 node *********\0x\n7 *********\n********* [secret:pw]*\n".replace("[secret:pw]*", "************")
+    );
+    let mut files =
+        printed("@logs\nfile 5 21 9 12 /a b.log\nx hunter-22\n\nfile 6 4 0 4 /c\nhunt\nfile 7 6 2 4 /d\nr-22\n@end\n");
     secrets.redact(&look, &mut files);
     let want = "@logs\nfile 5 21 9 12 /a b.log\nx *********\n\nfile 6 4 0 4 /c\n****\nfile 7 6 2 4 /d\n****\n@end\n";
     assert_eq!(text(&files), want);
