@@ -619,7 +619,11 @@ fn grade(reply: &Reply) -> Grade {
         Exit::Code { .. } => Grade::Ended,
         Exit::Signal { name } => Grade::Failed(Finding::new("signal", format!("ended by SIG{name}"))),
         Exit::TimedOut => Grade::Failed(Finding::new("timeout", "took too long, was ended on the host and seen to be gone")),
-        Exit::NotStarted { why } => Grade::NotSent(Finding::new(why, "it was not sent")),
+        Exit::NotStarted { why } => Grade::NotSent(match why.split_once(": ") {
+            // a word, and what there is to say of it
+            Some((word, what)) => Finding::new(word, format!("it was not sent: {what}")),
+            None => Finding::new(why, "it was not sent"),
+        }),
         Exit::Unknown { why } => Grade::Doubt(
             Finding::new(why, "it was sent and no exit status came back").hint("look at the host before anything is run again"),
         ),

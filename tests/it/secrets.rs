@@ -1,7 +1,7 @@
 //! Secrets: they reach the command that is declared to get them, and nothing else on either side.
 
 mod declared;
-mod forms;
+pub(crate) mod forms;
 mod kept;
 mod lists;
 

@@ -119,7 +119,7 @@ impl Secrets {
                 None => Err("the runbook does not say where it is"),
                 Some(value) => value.as_ref().map_err(String::as_str),
             };
-            let value = value.map_err(|why| format!("secret `{name}`: {why}"))?;
+            let value = value.map_err(|why| format!("no-secret: secret `{name}`: {why}"))?;
             equipped.script.env.insert(name.clone(), value.reveal().to_owned());
         }
         Ok(equipped)

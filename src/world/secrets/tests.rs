@@ -53,10 +53,10 @@ async fn a_value_is_asked_for_once_for_all_hosts_and_a_failure_is_remembered() {
     assert_eq!(equipped.map(|script| script.env.get("good").cloned()), Ok(Some("hunter-2".to_owned())));
     for _ in 0..2 {
         let why = secrets.equip(&script("bad")).map(drop).expect_err("it failed");
-        assert!(why.starts_with("secret `bad`: sh ended with exit status: 3"), "{why}");
+        assert!(why.starts_with("no-secret: secret `bad`: sh ended with exit status: 3"), "{why}");
     }
     let unknown = secrets.equip(&script("other")).map(drop);
-    assert_eq!(unknown, Err("secret `other`: the runbook does not say where it is".to_owned()));
+    assert_eq!(unknown, Err("no-secret: secret `other`: the runbook does not say where it is".to_owned()));
     assert_eq!(std::fs::read_to_string(&log).expect("asked"), "x\nx\n");
 }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// Every form that may be nowhere.
-pub(super) fn of(value: &str) -> Vec<Vec<u8>> {
+pub(crate) fn of(value: &str) -> Vec<Vec<u8>> {
     let mut forms: Vec<Vec<u8>> = one(value);
     if value.contains('\n') {
         value.lines().filter(|line| line.len() >= 8 && !line.starts_with("-----")).for_each(|line| forms.extend(one(line)));
@@ -61,7 +61,7 @@ fn one(value: &str) -> Vec<Vec<u8>> {
 }
 
 /// Fails if a form is in the bytes, also where they are broken into lines.
-pub(super) fn assert_none(bytes: &[u8], values: &[&str], place: &str) {
+pub(crate) fn assert_none(bytes: &[u8], values: &[&str], place: &str) {
     let joined: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     for value in values {
         for form in of(value) {

@@ -70,6 +70,7 @@ fn assert_clean(bench: &Bench, ran: &std::process::Output) -> String {
         [&["timeline"][..], &["timeline", "--export", "md"], &["show"], &["-o", "json", "timeline"], &["-o", "json", "show"]]
     {
         let shown = bench.run(&[what, &last[..]].concat());
+        assert!(shown.status.success(), "{what:?}: {}", both(&shown));
         forms::assert_none(&[&shown.stdout[..], &shown.stderr[..]].concat(), &VALUES, &format!("{what:?}"));
     }
     both(ran)
@@ -111,17 +112,14 @@ fn values_arrive_and_come_back_in_no_encoding_no_pieces_and_no_failure() {
     bench.put("runbooks/leaky.toml", text);
     let ran = bench.run(&["run", "leaky", "--hosts", "web-1", "--yes", "--with-output"]);
     let told = assert_clean(&bench, &ran);
-    assert!(told.contains("[secret:pw]") && told.contains("[secret:key]") && told.contains("[secret:token]"), "{told}");
-    let unit = both(&bench.run(&["-o", "json", "timeline", "last"]));
-    for id in ["got", "pieces", "encoders", "taken", "used"] {
-        let done = format!("\"step\":\"{id}\"");
-        assert!(unit.replace("\": ", "\":").contains(&done), "{id}: {told}");
-    }
-    assert!(!told.contains("skipped"), "the capture is the mark: {told}");
-    assert_eq!(ran.status.code(), Some(1), "{told}");
+    // only the two that are optional may fail: what was captured is the mark, and the values are what they should be
+    assert!(!told.contains("skipped") && told.matches("FAILED").count() == 2, "{told}");
+    assert_eq!(ran.status.code(), Some(0), "{told}");
     for form in ["json", "quiet"] {
         let ran = bench.run(&["-o", form, "run", "leaky", "--hosts", "web-1", "--yes", "--with-output"]);
-        assert_clean(&bench, &ran);
+        let told = assert_clean(&bench, &ran);
+        let marks = ["[secret:pw]", "[secret:key]", "[secret:token]"];
+        assert!(form == "quiet" || marks.iter().all(|mark| told.contains(mark)), "{told}");
     }
     let dry = bench.run(&["run", "leaky", "--hosts", "web-1", "--dry-run"]);
     assert_clean(&bench, &dry);
@@ -203,8 +201,6 @@ fn what_is_seen_on_a_host_before_a_value_is_used_holds_none() {
     let (told, port) = (Told::start(), service(leak));
     let checks = format!(
         "[[precheck]]\nid = \"held\"\nkind = \"port\"\nport = {}\nobserve = true\n\
-         [[precheck]]\nid = \"answers\"\nkind = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\nobserve = true\n\
-         json = {{ a = 1 }}\nstatus = 500\n\
          [[precheck]]\nid = \"answers-well\"\nkind = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\nobserve = true\nheader = {{ x-token = \"x\" }}\nstatus = 500\n\
          [[precheck]]\nid = \"logs\"\nkind = \"log-scan\"\nfile = \"{}\"\npattern = \"oops\"\nobserve = true\n\
          [[precheck]]\nid = \"own\"\nkind = \"require\"\nrun = \"ps -ef; cat '{}'\"\nobserve = true\n",

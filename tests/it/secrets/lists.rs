@@ -47,8 +47,6 @@ fn is_root() -> bool {
 fn server(shell: &str) -> Option<Sshd> {
     let real =
         ["/bin", "/usr/bin"].map(|dir| format!("{dir}/{shell}")).into_iter().find(|path| fs::exists(path).unwrap_or(false))?;
-    let sshd = Sshd::with("ForceCommand /bin/bash -c 'exec /bin/bash \"$RB_FORCED\"'\nSetEnv RB_FORCED=/nowhere");
-    drop(sshd);
     let dir = std::env::temp_dir().join(format!("secrets-lists-{}-{shell}", std::process::id()));
     fs::create_dir_all(&dir).expect("a directory");
     let sudoers = dir.join("sudoers");
