@@ -35,7 +35,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let plan = journal.plan(&run).map_err(open::failed)?;
     let reporters = vec![settings.reporter_of(state.clone())];
     let hosts: Vec<Host> = plan.lanes.into_iter().map(|lane| lane.host).collect();
-    let left = LeftOpen { run: run.clone(), world: Arc::new(fleet::world_of(state.sim, &hosts)), hosts, log, reporters, state };
+    let world = Arc::new(fleet::world_of(state.sim, &hosts, plan.secrets));
+    let left = LeftOpen { run: run.clone(), world, hosts, log, reporters, state };
     let runtime = runtime()?;
     let state = runtime.block_on(close_all(left)).ok_or_else(|| Failure::new(70, "a part of this program failed"))?;
     if state.open().is_empty() {

@@ -177,10 +177,10 @@ pub fn world(settings: &Settings, secrets: BTreeMap<String, SecretSource>) -> Re
 }
 
 /// Where the hosts of an earlier run are: those of a simulated one are gone with it, and made again with nothing wrong.
-pub fn world_of(sim: bool, hosts: &[Host]) -> AnyFleet {
+pub fn world_of(sim: bool, hosts: &[Host], secrets: BTreeMap<String, SecretSource>) -> AnyFleet {
     match sim {
         true => AnyFleet::Sim(SimFleet::new(Sim::again(hosts))),
-        false => AnyFleet::Ssh(Box::new(Fleet::new(FleetOptions::from_env()))),
+        false => AnyFleet::Ssh(Box::new(Fleet::new(FleetOptions::from_env()).with_secrets(secrets))),
     }
 }
 

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::settings::Settings;
 use crate::journal::place;
+use crate::world::secrets::sink::Clean;
 
 /// A larger file makes room for a new one first; one former file is kept.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -25,7 +26,7 @@ pub fn start(settings: &Settings) {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(Clean::new(file)));
     // a second start in one process keeps the first log
     let _ = log.try_init();
 }

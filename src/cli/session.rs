@@ -37,6 +37,7 @@ use crate::tui::session::{self, End, Parts};
 use crate::tui::terminal::{Options, Terminal};
 use crate::tui::theme::{Palette, Theme};
 use crate::tui::ui::Ui;
+use crate::world::secrets::sink;
 
 /// How many events may wait for the screen.
 const EVENTS: usize = 4096;
@@ -56,7 +57,7 @@ pub fn run(settings: &Settings) -> Result<u8, Failure> {
         return Err(Failure::invalid("the screen needs a terminal").hint("runbook run NAME --hosts SEL").hint("runbook --help"));
     }
     let config = Config::read()?;
-    crash::install(&settings.state_dir);
+    crash::install(&settings.state_dir, sink::clean);
     let theme = Theme { ascii: settings.signs.ascii, palette: palette(settings, &config) };
     let runtime = runtime()?;
     let (ended, begun) = runtime.block_on(async {

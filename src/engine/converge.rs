@@ -634,7 +634,11 @@ fn grade(reply: &Reply) -> Grade {
             let finding = Finding::new("timeout", "took too long, was ended on the host and seen to be gone");
             Grade::Failed(if held { finding.evidence(seen::HELD) } else { finding })
         }
-        Exit::NotStarted { why } => Grade::NotSent(Finding::new(why, "it was not sent")),
+        Exit::NotStarted { why } => Grade::NotSent(match why.split_once(": ") {
+            // a word, and what there is to say of it
+            Some((word, what)) => Finding::new(word, format!("it was not sent: {what}")),
+            None => Finding::new(why, "it was not sent"),
+        }),
         Exit::Unknown { why } if why == "two-statuses" || why == "two-answers" => Grade::Doubt(
             Finding::new(why, "it was sent, and what came back contradicts itself: it is not believed")
                 .hint("find out what answers there, then look at the host before anything is run again"),

@@ -36,7 +36,7 @@ pub struct Plan {
     pub batches: Vec<Vec<usize>>,
     /// What must be typed before anything is changed.
     pub confirmation: Confirmation,
-    /// Where the secrets are that its steps name; never the values.
+    /// Where the secrets are that its units name; never the values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretSource>,
     /// SHA-256 over all of the above, in hex.

@@ -112,6 +112,10 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     let risk = steps.iter().filter_map(|(_, step)| (kinds.risk)(&step.kind)).max();
     let risk = request.runbook.risk.max(risk.unwrap_or(Risk::ReadOnly));
     let rollout = rollout(request, &hosts, risk);
+    // what no step of this plan names is asked of nobody
+    let uses = |name: &String| units.list.iter().any(|unit| unit.secrets.contains(name));
+    let named = request.runbook.secrets.iter().filter(|(name, _)| uses(name));
+    let named = named.map(|(name, source)| (name.clone(), source.clone())).collect();
     let mut plan = Plan {
         runbook: RunbookRef {
             name: request.runbook.name.clone(),
@@ -125,7 +129,7 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
         batches: cut(&rollout.batches, lanes.len()),
         rollout,
         units: units.list,
-        secrets: request.runbook.secrets.clone(),
+        secrets: named,
         confirmation: confirmation(request.runbook.name.as_str(), &hosts, request.inventory, risk),
         lanes,
         digest: String::new(),
@@ -183,6 +187,9 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
         let Some(decl) = request.runbook.vars.iter().find(|var| var.name.as_str() == name) else {
             let names = || request.runbook.vars.iter().map(|var| var.name.as_str());
             let hint = match nearest(name, names()) {
+                _ if request.runbook.secrets.contains_key(name) => {
+                    "it is a secret: on a command line everybody on this machine could read it".to_owned()
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("variables: {}", names().collect::<Vec<_>>().join(", ")),
             };

@@ -3,6 +3,8 @@
 //! Files grow, are cut to nothing and are moved away while they are looked at. Inode, size and the last bytes that were
 //! seen say which of it has happened; bytes that no look has read are counted, never taken for quiet ones.
 
+use std::ops::Range;
+
 use crate::model::op::{Op, Reply, Shell};
 use crate::model::step::Unreadable;
 use crate::read::answer::line;
@@ -166,6 +168,21 @@ pub fn parse(text: &[u8]) -> Result<Vec<LogFile>, Unreadable> {
         };
         files.push(LogFile { path: path.to_owned(), found });
     }
+}
+
+/// Where in what the script printed the stretches of files are; none where it is not such an answer.
+pub fn stretches(text: &[u8]) -> Vec<Range<usize>> {
+    let Some(mut rest) = text.strip_prefix(b"@logs\n") else { return Vec::new() };
+    let mut stretches = Vec::new();
+    while let Ok(head) = take_line(&mut rest) {
+        let Some(of) = head.strip_prefix("file ") else { continue };
+        let start = text.len() - rest.len();
+        let Ok(file) = parse_file(of, &mut rest) else { break };
+        if let Found::Read(window) = file.found {
+            stretches.push(start..start + window.bytes.len());
+        }
+    }
+    stretches
 }
 
 fn take_line<'t>(rest: &mut &'t [u8]) -> Result<&'t str, Unreadable> {

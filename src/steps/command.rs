@@ -96,7 +96,7 @@ pub fn looked(reply: &ShellReply, wanted: u32) -> Result<u32, Unreadable> {
         Exit::Unknown { why } => {
             return Err(Unreadable::new(format!("no status of the command was received ({})", line(why, 80))));
         }
-        Exit::NotStarted { why } => return Err(Unreadable::new(format!("the command was not started ({})", line(why, 80)))),
+        Exit::NotStarted { why } => return Err(Unreadable::new(format!("the command was not started ({})", line(why, 300)))),
     };
     // `command -v x` says nothing and returns 127 in some shells: that is an answer. A shell that cannot find or run
     // what it was told says so on standard error.

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::model::visible::visible;
 use crate::tui::private;
 use crate::tui::terminal::Terminal;
+use crate::tui::withhold;
 
 /// The longest text that goes anywhere but into the file, in bytes: terminals take no more by OSC 52.
 pub const MAX_COPY: usize = 74_994;
@@ -133,6 +134,7 @@ async fn by_program(text: &str) -> Option<&'static str> {
 /// Whether the program took it in time. Those that stay to serve the text keep no pipe of ours.
 async fn run(name: &str, args: &[&str], text: &str) -> bool {
     let mut command = Command::new(name);
+    withhold::from(&mut command);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let Ok(mut child) = command.spawn() else { return false };
     let whole = async {

@@ -18,19 +18,23 @@ use crate::tui::private;
 const MAX_FILES: usize = 20;
 
 static SCREEN: AtomicBool = AtomicBool::new(false);
-static PLACE: Mutex<Place> = Mutex::new(Place { dir: None, run: None, took: None });
+static PLACE: Mutex<Place> = Mutex::new(Place { dir: None, run: None, took: None, clean: None });
 
 struct Place {
     /// Where the files are written; none before the hook is there.
     dir: Option<PathBuf>,
     run: Option<String>,
     took: Option<PathBuf>,
+    clean: Option<fn(String) -> String>,
 }
 
 /// Sets the hook, once for the process; a second call only changes the directory. Panics outside of the screen go to the
-/// hook that was there before.
-pub fn install(state_dir: &Path) {
-    let first = place().dir.replace(state_dir.join("crash")).is_none();
+/// hook that was there before. `clean` takes out of a text what no file may hold.
+pub fn install(state_dir: &Path, clean: fn(String) -> String) {
+    let mut place = place();
+    place.clean = Some(clean);
+    let first = place.dir.replace(state_dir.join("crash")).is_none();
+    drop(place);
     if first {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| if SCREEN.load(Ordering::SeqCst) { write(panic) } else { before(panic) }));
@@ -60,6 +64,7 @@ fn place() -> MutexGuard<'static, Place> {
 fn write(panic: &PanicHookInfo<'_>) {
     let text = report(panic);
     let mut place = place();
+    let text = if let Some(clean) = place.clean { clean(text) } else { text };
     let dir = place.dir.clone().unwrap_or_else(std::env::temp_dir);
     let name = place.run.clone().unwrap_or_else(|| Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string());
     // without room in its place the report is still worth more than none

@@ -40,6 +40,8 @@ impl Guard {
     pub fn start(program: &Path, tty: BorrowedFd<'_>) -> io::Result<Self> {
         let mut child = Command::new(program)
             .arg(COMMAND)
+            // it needs nothing of it, and secrets may be in it
+            .env_clear()
             // a signal to our group is not meant for it
             .process_group(0)
             .stdin(Stdio::piped())

@@ -25,3 +25,4 @@ pub mod theme;
 pub mod ui;
 pub mod update;
 pub mod view;
+pub mod withhold;

@@ -3,7 +3,7 @@
 pub mod any;
 mod http;
 mod pm2_rpc;
-mod secrets;
+pub mod secrets;
 mod shown;
 pub mod sim;
 pub mod ssh;
@@ -85,7 +85,7 @@ impl Fleet {
         self
     }
 
-    /// Knows where the secrets are that scripts name; each is resolved when it is first sent.
+    /// Knows where the secrets are that scripts name; all are asked for before the first host is contacted, each once.
     #[must_use]
     pub fn with_secrets(mut self, sources: BTreeMap<String, SecretSource>) -> Self {
         self.ground.secrets = Arc::new(Secrets::new(sources, self.home.clone()));
@@ -104,7 +104,18 @@ impl World for Fleet {
     type Session = SshSession;
 
     async fn connect(&self, host: &Host) -> Result<(SshSession, Connected), ConnectFault> {
-        connect(&self.ground, host).await.map_err(|finding| ConnectFault { finding })
+        let secrets = &self.ground.secrets;
+        secrets.ask().await;
+        match connect(&self.ground, host).await {
+            Ok((session, mut connected)) => {
+                secrets.redact_connected(&mut connected);
+                Ok((session, connected))
+            }
+            Err(mut finding) => {
+                secrets.redact_finding(&mut finding);
+                Err(ConnectFault { finding })
+            }
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -32,6 +32,8 @@ mod screen;
 #[cfg(target_os = "linux")]
 mod screen_terminal;
 #[cfg(target_os = "linux")]
+mod secrets;
+#[cfg(target_os = "linux")]
 mod session;
 mod show;
 mod sim;

@@ -15,10 +15,12 @@ use crate::load::diagnostic::{Diagnostics, Severity};
 use crate::load::{inventory, runbook, source};
 use crate::model::event::EventKind;
 use crate::model::outcome::RunState as EndState;
+use crate::model::plan::SecretSource;
 use crate::model::time::Timestamp;
 use crate::state::summary::quoted;
 use crate::steps::KINDS;
 use crate::tui::model::{Book, Broken, Last, LeftOpen, Problem, Ran, Shelf};
+use crate::tui::withhold;
 
 /// Of so many of the newest runs it is read what became of each host.
 const LAST: usize = 20;
@@ -86,6 +88,10 @@ fn of_hosts(settings: &Settings) -> Result<crate::model::inventory::Inventory, B
 fn book(file: &Path, runs: &[Ran]) -> Book {
     let stem = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let (found, warnings) = runbook::check(file, KINDS);
+    if let Ok(runbook) = &found {
+        let variable = |source: &SecretSource| if let SecretSource::Env(name) = source { Some(name.clone()) } else { None };
+        withhold::add(runbook.secrets.values().filter_map(variable));
+    }
     let name = found.as_ref().map_or(stem, |runbook| runbook.name.to_string());
     let mine = || runs.iter().filter(|ran| ran.runbook == name && !ran.dry_run && !ran.unconfirmed);
     let mut times: Vec<Duration> = mine().filter(|ran| ran.state == Some(EndState::Ok)).filter_map(|ran| ran.took).collect();

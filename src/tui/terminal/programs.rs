@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::tty::Tty;
 use crate::tui::input::{Input, Key};
+use crate::tui::withhold;
 
 /// How long the terminal may take for a text that is printed on it.
 const PRINTING: Duration = Duration::from_secs(60);
@@ -62,6 +63,7 @@ fn set(name: &str) -> Option<String> {
 
 fn program(line: &str) -> Command {
     let mut command = Command::new("sh");
+    withhold::from(&mut command);
     command.args(["-c", RUN, "sh"]).env("RUNBOOK_PROGRAM", line);
     command
 }

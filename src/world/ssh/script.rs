@@ -4,6 +4,8 @@
 //! words are quoted values: nonce, working directory, script, environment. A script is data until `eval` sees it in a
 //! subshell of its own, so nothing in it can break what follows.
 
+use zeroize::Zeroizing;
+
 use crate::model::op::Shell;
 
 /// What the server is asked to execute. The login shell, whatever it is, understands it.
@@ -51,12 +53,18 @@ __rbe "$1"
 "#;
 
 /// Defines the function that runs one script between two markers as another user. The script goes through a pipe:
-/// what stands on a command line is in every process list, and `sudo` writes it to the log. `user` instead of a status
+/// what stands on a command line is in every process list, and `sudo` writes it to the log. So the shell itself must write
+/// it: where `printf` is a program of its own, as with mksh, `print` is none, and where both are nothing is sent. `user` instead of a status
 /// says that `sudo` would not, or wanted a password, and that the script was not run.
-pub(crate) const DEFINE_AS: &str = r#"__rbu() {
+pub(crate) const DEFINE_AS: &str = r#"case $(command -v printf):$(command -v print) in
+printf:*) __rb_say() { printf '%s\n' "$1"; };;
+*:print) __rb_say() { print -r -- "$1"; };;
+*) __rb_say() { return 1; };;
+esac
+__rbu() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
-if sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
-printf '%s\n' "$3" | sudo -n -H -u "$2" -- /bin/sh -s
+if __rb_say : >/dev/null && sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
+__rb_say "$3" | sudo -n -H -u "$2" -- /bin/sh -s
 __rb_end=$?
 else __rb_end=user __rb_keep=; fi
 __rbe "$1"
@@ -142,7 +150,7 @@ pub(crate) fn call(nonce: &str, script: &Shell, home: &str) -> Result<String, Un
     if let Some(user) = &script.acts_as {
         return Ok(keep.to_owned() + &call_as(nonce, script, user)?);
     }
-    let mut line = format!("{keep}__rb");
+    let mut line = roomy(&format!("{keep}__rb"), script);
     let mut word = |value: &str| {
         line.push(' ');
         quote(value, &mut line)
@@ -154,22 +162,30 @@ pub(crate) fn call(nonce: &str, script: &Shell, home: &str) -> Result<String, Un
         if !is_name(name) {
             return Err(Unsendable::Name);
         }
-        word(&[name, "=", value].concat())?;
+        word(&Zeroizing::new([name, "=", value].concat()))?;
     }
     line.push('\n');
     Ok(line)
 }
 
+/// The beginning of a text with room for the script and its values: what grows leaves copies of them behind.
+fn roomy(begin: &str, script: &Shell) -> String {
+    let values: usize = script.env.iter().map(|(name, value)| name.len() + 2 * value.len() + 32).sum();
+    let mut text = String::with_capacity(2 * (script.text().len() + values) + 4096);
+    text.push_str(begin);
+    text
+}
+
 /// The call that runs `script` as `user`. All of it is one compound command, so that the shell has read it to its end
 /// before any of it runs and reads its input. A directory that is not there ends it with 126.
 fn call_as(nonce: &str, script: &Shell, user: &str) -> Result<String, Unsendable> {
-    let mut program = String::from("( unset CDPATH ENV; ");
+    let mut program = Zeroizing::new(roomy("( unset CDPATH ENV; ", script));
     for (name, value) in &script.env {
         if !is_name(name) {
             return Err(Unsendable::Name);
         }
         program.push_str("export ");
-        quote(&[name, "=", value].concat(), &mut program)?;
+        quote(&Zeroizing::new([name, "=", value].concat()), &mut program)?;
         program.push_str(" || exit 126; ");
     }
     if let Some(cwd) = &script.cwd {
@@ -187,7 +203,7 @@ fn call_as(nonce: &str, script: &Shell, user: &str) -> Result<String, Unsendable
     program.push_str("eval ");
     quote(script.text(), &mut program)?;
     program.push_str("\n) </dev/null");
-    let mut line = String::from("__rbu");
+    let mut line = roomy("__rbu", script);
     for value in [nonce, user, program.as_str()] {
         line.push(' ');
         quote(value, &mut line)?;

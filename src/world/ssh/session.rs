@@ -97,28 +97,21 @@ impl SshSession {
         if self.scripts.hostile().is_some() {
             self.link.cut();
         }
-        let mut printed = scripts.iter().zip(printed).map(|(script, mut reply)| {
-            // what our own looks print is evidence, to the byte
-            if script.is_authored() {
-                self.secrets.redact(&mut reply);
-            }
-            Reply::Shell(reply)
-        });
+        let mut printed = printed.into_iter().map(Reply::Shell);
         called.into_iter().filter_map(|reply| reply.or_else(|| printed.next())).collect()
     }
 }
 
 impl SshSession {
-    /// The same for scripts that get secrets: the values are sent, and taken out of what comes back.
+    /// The same for scripts that get secrets: the values are sent, and wiped after it.
     async fn with_secrets(&mut self, ops: &[Op], cancel: &CancellationToken) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(ops.len());
         for op in ops {
             let reply = match op {
-                Op::Shell(script) => Reply::Shell(match self.secrets.equip(script).await {
+                Op::Shell(script) => Reply::Shell(match self.secrets.equip(script) {
                     Ok(script) => {
                         let printed = self.scripts.run(&[&script], cancel).await.pop();
                         let mut reply = printed.unwrap_or_else(|| unsent("no-reply"));
-                        self.secrets.redact(&mut reply);
                         // what is not shown could be guessed and tried against it
                         (reply.stdout.sha256, reply.stderr.sha256) = (None, None);
                         reply
@@ -166,6 +159,8 @@ impl Session for SshSession {
             replies.extend(self.together(group, cancel).await);
             rest = after;
         }
+        // nothing that comes back gets further with a value in it
+        ops.iter().zip(&mut replies).for_each(|(op, reply)| self.secrets.redact(op, reply));
         replies
     }
 
@@ -174,7 +169,10 @@ impl Session for SshSession {
             let message = format!("the server said what cannot both be true ({why}): nothing that it says is believed");
             return Some((PROTOCOL_ERROR.to_owned(), message));
         }
-        self.link.lost().map(|why| (self.link.lost_by().to_owned(), why))
+        self.link.lost().map(|mut why| {
+            self.secrets.redact_text(&mut why);
+            (self.link.lost_by().to_owned(), why)
+        })
     }
 
     async fn close(mut self) {

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
+use zeroize::Zeroizing;
 
 use crate::model::op::{Captured, Shell as Script};
 use crate::world::shown::shown;
@@ -190,7 +192,8 @@ impl Shell {
     /// Sends text; an error means that not all of it left.
     pub(crate) async fn send(&self, text: String) -> Result<(), russh::Error> {
         match &self.write {
-            Some(write) => write.data_bytes(text.into_bytes()).await,
+            // it may hold secrets: wiped when it has left
+            Some(write) => write.data_bytes(Bytes::from_owner(Zeroizing::new(text.into_bytes()))).await,
             None => Err(russh::Error::SendError),
         }
     }

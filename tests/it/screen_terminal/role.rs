@@ -24,7 +24,7 @@ fn role_keeps_a_screen_up() {
     let guard = std::env::var_os("SCREEN_GUARD").unwrap_or_else(|| env!("CARGO_BIN_EXE_runbook").into());
     let options = Options { guard: Some(guard.into()), ssh: false, notifies: true, titled: true };
     let options = Options { ssh: Options::from_env().ssh, ..options };
-    crash::install(Path::new("state"));
+    crash::install(Path::new("state"), |text| text);
     crash::of_run(Some("7f3a9c"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {

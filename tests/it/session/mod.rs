@@ -8,6 +8,7 @@ mod lab;
 mod person;
 mod resize;
 mod scan;
+mod secrets;
 mod states;
 mod steering;
 mod stopping;

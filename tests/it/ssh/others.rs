@@ -81,6 +81,6 @@ async fn a_secret_reaches_the_script_and_no_output() {
         assert_eq!(out, "none\n");
     }
     let (exit, _, _) = said(&mut session, script("true", None, &["other"])).await;
-    let why = "secret `other`: the runbook does not say where it is".to_owned();
+    let why = "no-secret: secret `other`: the runbook does not say where it is".to_owned();
     assert_eq!(exit, Exit::NotStarted { why });
 }
