@@ -1,9 +1,13 @@
 //! SSH against a real sshd, and against servers that misbehave: no status is ever made up.
 
+#[cfg(target_os = "linux")]
+mod arguments;
 mod calls;
 mod joining;
 mod known_hosts;
 mod others;
+#[cfg(target_os = "linux")]
+mod places;
 mod scripts;
 
 use std::time::Duration;

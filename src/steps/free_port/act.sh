@@ -15,7 +15,7 @@ stat_of() {
   text=
   { while IFS= read -r part; do text="$text$part "; done; } 2>/dev/null <"/proc/$1/stat" || return 1
   case $text in *") "*) ;; *) return 1 ;; esac
-  set -- ${text##*) }
+  set -- ${text##*\) }
   [ $# -ge 20 ] || return 1
   state=$1; parent=$2; session=$4; start=${20}
 }

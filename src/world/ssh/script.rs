@@ -11,7 +11,13 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 
 /// Defines the function that runs one script between two markers. The status comes from the subshell; `cwd` instead of
 /// a status says that the working directory is not there and the script was not run.
-pub(crate) const DEFINE: &str = r#"unset CDPATH ENV
+///
+/// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
+/// would stand between this program and the host: as a privileged shell it starts anew without them. Only a bash has
+/// that variable; `exec` and `set` are found before functions in its POSIX mode.
+pub(crate) const DEFINE: &str = r#"case ${BASH_VERSINFO-} in ?*) exec /bin/sh -p -s;; esac
+case ${BASH_VERSINFO-} in ?*) set +p;; esac
+unset CDPATH ENV
 __rb() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
 if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd; else
@@ -28,11 +34,13 @@ printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end"
 
 /// Defines the function that runs one script between two markers as another user. The script goes through a pipe:
 /// what stands on a command line is in every process list, and `sudo` writes it to the log. `user` instead of a status
-/// says that `sudo` would not, or wanted a password, and that the script was not run.
+/// says that `sudo` would not, or wanted a password, and that the script was not run. A shell whose `printf` is a program
+/// has a `print` of its own, which takes scripts of any length and is in no process list; what does not arrive is not run.
 pub(crate) const DEFINE_AS: &str = r#"__rbu() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
 if sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
-printf '%s\n' "$3" | sudo -n -H -u "$2" -- /bin/sh -s
+{ case $(command -v printf) in /*) print -r -- "$3";; *) printf '%s\n' "$3";; esac || echo 'exit 126'; } |
+sudo -n -H -u "$2" -- /bin/sh -s
 __rb_end=$?
 else __rb_end=user; fi
 printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end" >&2
@@ -42,7 +50,7 @@ printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end"
 /// Says which process group the shell leads, if it leads one.
 pub(crate) const HELLO: &str = r#"pid=$$; group=
 if [ -r "/proc/$pid/stat" ]; then
-IFS= read -r line <"/proc/$pid/stat"; set -- ${line##*) }; group=$3
+IFS= read -r line <"/proc/$pid/stat"; set -- ${line##*\) }; group=$3
 else group=$(ps -o pgid= -p "$pid" 2>/dev/null); fi
 printf '%s %s\n' "$pid" $group"#;
 
@@ -60,7 +68,7 @@ why=$(kill -s 0 -- "-$RB_GROUP" 2>&1) || case $why in *[Nn]o\ such*) return 1;; 
 [ -r /proc/1/stat ] || return 0
 for file in /proc/[0-9]*/stat; do
 { IFS= read -r line <"$file"; } 2>/dev/null || continue
-set -- ${line##*) }
+set -- ${line##*\) }
 [ "$3" = "$RB_GROUP" ] && [ "$1" != Z ] && [ "$1" != X ] && return 0
 done
 return 1

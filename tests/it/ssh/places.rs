@@ -1,0 +1,1 @@
+//! Hosts as odd as hosts are.
