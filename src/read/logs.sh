@@ -4,6 +4,7 @@
 # Out: `file INODE SIZE START LENGTH PATH`, the bytes and a line break, for each; or `gone|link|denied|odd|blind PATH`.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 nl='
 '
 # echo would read backslashes in a path

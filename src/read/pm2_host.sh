@@ -2,6 +2,7 @@
 # In: PM2_HOME_DIR (`~/` is the acting user's home). Out: marked sections; the last line is @end.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 case $PM2_HOME_DIR in
   "~") h=$HOME ;;
   "~/"*) h=$HOME/${PM2_HOME_DIR#??} ;;

@@ -2,6 +2,7 @@
 # In: ROOM_PATHS (a path a line; `~/` is the acting user's home). Out: marked sections; the last line is @end.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 nl='
 '
 echo @memory

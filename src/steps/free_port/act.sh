@@ -3,6 +3,7 @@
 # Out: `ended SIGNAL`, `let-go SIGNAL`. 90..95: no signal was sent; 96: it lives on; 97: somebody else listens.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 say() { printf 'runbook: %s\n' "$*" >&2; }
 no() { code=$1; shift; why=$*; return 1; }
 number() { case $1 in ''|*[!0-9]*) return 1 ;; esac; }

@@ -36,9 +36,19 @@ printf '\n%s end %s\n' "$1" "$__rb_end"; printf '\n%s end %s\n' "$1" "$__rb_end"
 /// what stands on a command line is in every process list, and `sudo` writes it to the log. `user` instead of a status
 /// says that `sudo` would not, or wanted a password, and that the script was not run. A shell whose `printf` is a program
 /// has a `print` of its own, which takes scripts of any length and is in no process list; what does not arrive is not run.
-pub(crate) const DEFINE_AS: &str = r#"__rbu() {
+/// `sudo` runs as root and cannot be ended by us: after five seconds it is not waited for any more.
+pub(crate) const DEFINE_AS: &str = r#"__rbs() {
+( sudo -n -H -u "$1" -- /bin/sh -c : </dev/null; exit $? ) & __rb_pid=$!
+( __rb_left=5; while [ "$__rb_left" -gt 0 ]; do sleep 1; __rb_left=$((__rb_left - 1)); done
+kill -s KILL "$__rb_pid" ) </dev/null >/dev/null 2>&1 & __rb_clock=$!
+wait "$__rb_pid" 2>/dev/null; __rb_end=$?
+if kill -s KILL "$__rb_clock" 2>/dev/null; then wait "$__rb_clock" 2>/dev/null
+else echo 'runbook: sudo did not answer within 5 s' >&2; fi
+return "$__rb_end"
+}
+__rbu() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
-if sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
+if __rbs "$2"; then
 { case $(command -v printf) in /*) print -r -- "$3";; *) printf '%s\n' "$3";; esac || echo 'exit 126'; } |
 sudo -n -H -u "$2" -- /bin/sh -s
 __rb_end=$?

@@ -173,7 +173,10 @@ fn passwd(root: &Path, app: &Path, shell: &str) -> String {
 
 fn launch(dir: &Path, port: u16, odd: &Odd) -> Child {
     let at = |name: &str| dir.join(name).display().to_string();
-    let quoted = |(name, value): (&String, &String)| format!(" \"{name}={}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+    let quoted = |(name, value): (&String, &String)| {
+        let value = value.replace("$DIR", &dir.display().to_string());
+        format!(" \"{name}={}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    };
     let env: String = odd.env.iter().map(quoted).collect();
     let env = if env.is_empty() { env } else { format!("SetEnv{env}\n") };
     let config = format!(

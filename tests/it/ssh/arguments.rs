@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use runbook::engine::world::{Session, World};
+use runbook::engine::world::Session;
 use runbook::model::op::{Exit, Op, Shell};
 use runbook::model::plan::SecretSource;
 use runbook::world::ssh::session::SshSession;
