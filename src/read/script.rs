@@ -6,7 +6,9 @@ use crate::read::answer::line;
 
 /// Why a script was not started that was to run as another user: `sudo` said no, wanted a password, or is not there.
 pub const BECOME_REFUSED: &str = "become-refused";
-/// What helps then.
+/// The status of a script of this program that misses a tool.
+const LACKS: u32 = 92;
+/// What helps where another user cannot be become.
 pub const SUDO_HINT: &str = "`sudo -n -u USER true` must work there for the user who logs in: NOPASSWD for it, no requiretty";
 
 /// What `sudo` had against it, in its own words.
@@ -19,16 +21,20 @@ pub fn sudo_said(stderr: &Captured) -> String {
     }
 }
 
+/// That a script ended with a status that says that it did not look to the end, and what it said of it.
+pub fn failed(what: &str, code: u32, stderr: &Captured) -> Unreadable {
+    let said = line(&String::from_utf8_lossy(&stderr.head), 120);
+    let colon = if said.is_empty() { "" } else { ": " };
+    let unreadable = Unreadable::new(format!("{what} ended with status {code}{colon}{said}"));
+    if code == LACKS { unreadable.hint("install it there: a look without it would tell less than there is") } else { unreadable }
+}
+
 /// Everything the script printed, if it came to its end. `what` names it in words: `the look at the log files`.
 pub fn output(reply: &Reply, what: &str) -> Result<Vec<u8>, Unreadable> {
     let Reply::Shell(shell) = reply else { return Err(Unreadable::new(format!("{what} was answered by something else"))) };
     match &shell.exit {
         Exit::Code { code: 0 } => {}
-        Exit::Code { code } => {
-            let said = line(&String::from_utf8_lossy(&shell.stderr.head), 120);
-            let colon = if said.is_empty() { "" } else { ": " };
-            return Err(Unreadable::new(format!("{what} ended with status {code}{colon}{said}")));
-        }
+        Exit::Code { code } => return Err(failed(what, *code, &shell.stderr)),
         Exit::Signal { name } => return Err(Unreadable::new(format!("{what} was ended by SIG{}", line(name, 20)))),
         Exit::TimedOut => {
             let hint = "a file system that does not answer, such as a lost NFS mount, holds it up";

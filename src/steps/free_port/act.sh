@@ -104,7 +104,8 @@ for value in "$TARGET_PID" "$TARGET_START" "$LISTEN_PORT" "$GRACE"; do
 done
 [ "$TARGET_PID" -gt 1 ] || { say "pid $TARGET_PID is never ended"; exit 90; }
 case $SIGNAL in TERM|INT) ;; *) say "no such signal"; exit 90 ;; esac
-[ -r /proc/net/tcp ] && [ -r /proc/uptime ] && command -v awk >/dev/null 2>&1 || { say "the host lacks /proc or awk"; exit 92; }
+for t in awk cat grep id ls sed tr; do command -v "$t" >/dev/null 2>&1 || { say "the host lacks $t"; exit 92; }; done
+[ -r /proc/net/tcp ] && [ -r /proc/uptime ] || { say "the host lacks /proc"; exit 92; }
 HEX=$(printf '%04X' "$LISTEN_PORT")
 
 guards || { say "$why"; exit "$code"; }

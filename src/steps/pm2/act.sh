@@ -15,6 +15,7 @@ export PM2_HOME
 REAL=$(cd -P -- "$PM2_HOME" 2>/dev/null && pwd -P) || fail 93 "there is no $PM2_HOME"
 export REAL
 
+for t in awk cat cp grep ls mv ps rm sed tr; do command -v "$t" >/dev/null 2>&1 || fail 92 "the host lacks $t"; done
 # pm2 starts a second daemon where it cannot reach the first: no command without exactly one that can answer.
 found=$(ps -ww -eo pid=,args= 2>/dev/null | awk '{ p = $1; sub(/^ *[0-9]+ +/, "") }
   $0 ~ /^PM2 v[^ ]*: God Daemon \(/ && (index($0, "(" ENVIRON["PM2_HOME"] ")") || index($0, "(" ENVIRON["REAL"] ")")) { print p }')

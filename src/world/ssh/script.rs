@@ -105,7 +105,7 @@ pub(crate) enum Unsendable {
 }
 
 /// One word of POSIX shell that stands for exactly `value`.
-fn quote(value: &str, out: &mut String) -> Result<(), Unsendable> {
+pub(crate) fn quote(value: &str, out: &mut String) -> Result<(), Unsendable> {
     if value.contains('\0') {
         return Err(Unsendable::Nul);
     }

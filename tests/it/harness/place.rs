@@ -107,13 +107,15 @@ impl Place {
         for _ in 0..5 {
             let port = free_port();
             let child = launch(dir.path(), port, odd);
-            if let Some(child) = answers(child, port) {
+            let answered = answers(child, port);
+            assert!(answered.is_some() || log(dir.path()).contains("in use"), "it does not start: {}", log(dir.path()));
+            if let Some(child) = answered {
                 let known = fs::read_to_string(at("host_ed25519.pub")).expect("a key");
                 fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {known}")).expect("written");
                 return Self { dir, port, child };
             }
         }
-        panic!("sshd does not start: {}", fs::read_to_string(at("log")).unwrap_or_default());
+        panic!("sshd does not start: {}", log(dir.path()));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -145,8 +147,12 @@ impl Place {
     }
 
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
+        log(self.dir.path())
     }
+}
+
+fn log(dir: &Path) -> String {
+    fs::read_to_string(dir.join("log")).unwrap_or_default()
 }
 
 impl Drop for Place {
@@ -206,7 +212,7 @@ fn launch(dir: &Path, port: u16, odd: &Odd) -> Child {
 }
 
 fn answers(mut child: Child, port: u16) -> Option<Child> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until && child.try_wait().is_ok_and(|ended| ended.is_none()) {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Some(child);

@@ -19,7 +19,7 @@ fn disk(make: &str, then: &str) -> Odd {
 }
 
 const FULL: &str = "head -c 1000000 /dev/zero >filler 2>/dev/null || true";
-const NO_INODES: &str = "n=0; while : 2>/dev/null >f$n; do n=$((n + 1)); done || true";
+const NO_INODES: &str = "n=0; while touch f$n 2>/dev/null; do n=$((n + 1)); done || true";
 const READ_ONLY: &str = "mount -o remount,ro none \"$DIR/disk\"";
 
 #[tokio::test]

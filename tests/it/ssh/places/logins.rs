@@ -154,7 +154,12 @@ async fn shells_that_are_none_are_named_and_nothing_runs() {
         ("true", Odd::default().shell("/bin/true"), "forced-command", ""),
         ("menu", menu(Odd::default()).shell("$DIR/bin/menu"), "forced-command", "1) status"),
         ("a file that ends it", bash("exit 1"), "no-shell", ""),
-        ("a file that becomes something else", bash("echo hello; exec sleep 30"), "forced-command", "hello"),
+        (
+            "a file that becomes something else",
+            bash("echo hello, and welcome to this host where nobody has a shell; exec sleep 30"),
+            "forced-command",
+            "hello",
+        ),
         ("a file that gives back what it reads", bash("exec cat"), "forced-command", "__rb"),
         ("a file that never ends", bash("while :; do echo busy; sleep 0.1; done"), "forced-command", "busy"),
         ("a file that floods", bash("exec yes flood"), "forced-command", "flood"),

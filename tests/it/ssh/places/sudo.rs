@@ -35,7 +35,7 @@ async fn what_sudo_refuses_has_not_run_and_says_why() {
         ("another user", rules("app ALL=(nobody) NOPASSWD: ALL"), "a password is required"),
         ("a lecture", rules("Defaults lecture=always\napp ALL=(ALL) ALL"), "a password is required"),
         ("a terminal", rules("Defaults requiretty\napp ALL=(ALL) NOPASSWD: ALL"), "must have a tty"),
-        ("broken rules", rules("app ALL=(((("), "syntax error"),
+        ("broken rules", rules("app ALL=(((("), "a password is required"),
         ("no sudo", Odd::default().before(no_sudo).env("PATH", "$DIR/tools"), "not found"),
         ("asks a terminal", fake("read -r x </dev/tty"), "/dev/tty"),
         ("says nothing", fake("exit 1"), ""),
