@@ -1,9 +1,11 @@
 //! Hosts as odd as hosts are: other shells, missing tools, full disks. What a look tells there is what is true, or that
 //! it cannot be read, with the reason; nothing is ever half done.
 
+mod clock;
 mod disk;
 mod logins;
 mod ports;
+mod runs;
 mod sudo;
 mod tools;
 
