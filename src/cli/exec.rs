@@ -27,6 +27,7 @@ use crate::model::outcome::{HostOutcome, RunState};
 use crate::model::time::parse_duration;
 use crate::state::words;
 use crate::world::any::AnyFleet;
+use crate::world::ssh::script::{Unsendable, quote};
 
 /// Arguments of `runbook exec`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,7 @@ pub struct Args {
     /// The phrase that protected hosts ask for, such as 'exec 6'
     #[arg(long, value_name = "TEXT")]
     pub confirm: Option<String>,
-    /// The command: one line for `/bin/sh` on the hosts, words joined by blanks as ssh does
+    /// The command: one word is a line for `/bin/sh` on the hosts, 'df -h | tail'; several are a program and its arguments
     #[arg(value_name = "CMD", required = true, last = true)]
     pub command: Vec<String>,
 }
@@ -136,10 +137,7 @@ impl Printed {
 /// Does it.
 pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     let hosts = fleet::chosen(settings, Choice::new(&args.selector, &args.narrow))?.hosts();
-    let text = args.command.join(" ");
-    if text.contains('\0') {
-        return Err(Failure::invalid("a command cannot contain a NUL byte"));
-    }
+    let text = line(&args.command)?;
     if !confirmed(args, settings, &hosts)? {
         return Err(Failure::new(RunState::Aborted.code(), "not confirmed; nothing was contacted"));
     }
@@ -153,6 +151,23 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         Ended::Left(code) => Ok(code),
         Ended::Done { answers, cancelled } => conclude(&answers, cancelled, settings),
     }
+}
+
+/// What is sent. Several words arrive as they were given here, whatever is in them: joined by blanks, `rm 'old dir'`
+/// would remove two other things.
+fn line(words: &[String]) -> Result<String, Failure> {
+    let nul = |_: Unsendable| Failure::invalid("a command cannot contain a NUL byte");
+    if let [line] = words {
+        return if line.contains('\0') { Err(nul(Unsendable::Nul)) } else { Ok(line.clone()) };
+    }
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        quote(word, &mut text).map_err(nul)?;
+    }
+    Ok(text)
 }
 
 /// How it came to an end.

@@ -20,6 +20,7 @@ use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
 use crate::model::step::{Acted, Change, Evidence, Look, Note, Obligation, Question, Unreadable, Verdict};
 use crate::model::time::Timestamp;
+use crate::read::script::{BECOME_REFUSED, SUDO_HINT, sudo_said};
 use crate::steps::Class;
 
 /// What the loop may do.
@@ -619,6 +620,9 @@ enum Grade {
 
 fn grade(reply: &Reply) -> Grade {
     let (exit, held) = match reply {
+        Reply::Shell(shell) if matches!(&shell.exit, Exit::NotStarted { why } if why == BECOME_REFUSED) => {
+            return Grade::NotSent(Finding::new(BECOME_REFUSED, sudo_said(&shell.stderr)).hint(SUDO_HINT));
+        }
         Reply::Shell(shell) => (&shell.exit, shell.stdout.held || shell.stderr.held),
         Reply::Http(HttpReply::Fault { class, message, sent }) => {
             let finding = Finding::new(class, message.clone());

@@ -3,6 +3,7 @@
 # Out: records that end in NUL: a word, a blank, and a value with any bytes in it; the last one is `end`.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 nl='
 '
 put() { printf '%s %s\0' "$1" "$2"; }

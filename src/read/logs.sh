@@ -4,6 +4,10 @@
 # Out: `file INODE SIZE START LENGTH PATH`, the bytes and a line break, for each; or `gone|link|denied|odd|blind PATH`.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
+lacks=
+for t in dd head ls; do command -v "$t" >/dev/null 2>&1 || lacks="$lacks $t"; done
+if [ -n "$lacks" ]; then echo "the host lacks$lacks" >&2; exit 92; fi
 nl='
 '
 # echo would read backslashes in a path

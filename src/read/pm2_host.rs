@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::model::op::{Exit, Op, Reply, Shell};
 use crate::model::step::Unreadable;
 use crate::read::proc::{Proc, ProcTable, clean};
+use crate::read::script::{BECOME_REFUSED, SUDO_HINT, failed, sudo_said};
 use crate::read::sockets::{Listener, parse_proc_net, parse_ss};
 
 pub(crate) const SCRIPT: &str = include_str!("pm2_host.sh");
@@ -129,9 +130,13 @@ impl HostView {
         };
         match &shell.exit {
             Exit::Code { code: 0 } => {}
-            Exit::Code { code } => return Err(Unreadable::new(format!("the look at the processes ended with status {code}"))),
+            Exit::Code { code } => return Err(failed("the look at the processes", *code, &shell.stderr)),
             Exit::Signal { name } => return Err(Unreadable::new(format!("the look at the processes was ended by SIG{name}"))),
             Exit::TimedOut => return Err(Unreadable::new("the look at the processes took too long")),
+            Exit::NotStarted { why } if why == BECOME_REFUSED => {
+                let what = format!("the look at the processes was not started: {}", sudo_said(&shell.stderr));
+                return Err(Unreadable::new(what).hint(SUDO_HINT));
+            }
             Exit::Unknown { why } | Exit::NotStarted { why } => {
                 return Err(Unreadable::new(format!("the look at the processes has no end: {}", clean(why))));
             }

@@ -2,6 +2,11 @@
 # In: PM2_HOME_DIR (`~/` is the acting user's home). Out: marked sections; the last line is @end.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
+# A part of a pipe that is not there would leave less to be seen: a port that is held would look free.
+lacks=
+for t in awk cat cut fold grep head id ls sed tr; do command -v "$t" >/dev/null 2>&1 || lacks="$lacks $t"; done
+if [ -n "$lacks" ]; then echo "the host lacks$lacks" >&2; exit 92; fi
 case $PM2_HOME_DIR in
   "~") h=$HOME ;;
   "~/"*) h=$HOME/${PM2_HOME_DIR#??} ;;
@@ -38,7 +43,7 @@ echo @ps
     n = split(substr($0, RLENGTH + 2), f, " ")
     if (n < 20 || int(f[7] / 2097152) % 2 == 1) next
     print pid, f[2], (pid in uid) ? uid[pid] : "?", f[1], f[20], comm
-  }'
+  }' || echo '!broken'
 
 # Arguments can hold secrets: the command and its first plain word are kept, and PM2 daemons titles whole.
 echo @args
@@ -87,13 +92,13 @@ fi | awk '
 echo @sock
 if s=$(ss -Hltnpe 2>/dev/null); then
   echo '!ss'
-  [ -z "$s" ] || printf '%s\n' "$s" | cut -c1-4000
+  [ -z "$s" ] || printf '%s\n' "$s" | cut -c1-4000 || echo '!broken'
 elif [ -r /proc/net/tcp ]; then
   echo '!proc'
   { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; ls -ln /proc/[0-9]*/fd 2>/dev/null; } | awk '
     $4 == "0A" { print "tcp", $2, $8, $10; want[$10] = 1; next }
     /^\/proc\/[0-9]+\/fd:$/ { split($0, p, "/"); next }
-    match($0, /-> socket:\[[0-9]+\]$/) { i = substr($0, RSTART + 11, RLENGTH - 12); if (i in want) print "fd", p[3], i }'
+    match($0, /-> socket:\[[0-9]+\]$/) { i = substr($0, RSTART + 11, RLENGTH - 12); if (i in want) print "fd", p[3], i }' || echo '!broken'
 else
   echo '!missing ss and /proc/net/tcp'
 fi

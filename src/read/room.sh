@@ -2,6 +2,10 @@
 # In: ROOM_PATHS (a path a line; `~/` is the acting user's home). Out: marked sections; the last line is @end.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
+lacks=
+for t in awk df grep head sed tail tr; do command -v "$t" >/dev/null 2>&1 || lacks="$lacks $t"; done
+if [ -n "$lacks" ]; then echo "the host lacks$lacks" >&2; exit 92; fi
 nl='
 '
 echo @memory

@@ -10,6 +10,7 @@ use crate::model::op::{Captured, Exit, ShellReply};
 use crate::model::step::Unreadable;
 use crate::model::vars::shadows;
 use crate::read::answer::line;
+use crate::read::script::{BECOME_REFUSED, SUDO_HINT, sudo_said};
 
 /// The environment for a command: every variable of the runbook under its own name. Lists are one entry a line.
 pub fn environment(context: Context<'_>) -> Result<BTreeMap<String, String>, String> {
@@ -95,6 +96,10 @@ pub fn looked(reply: &ShellReply, wanted: u32) -> Result<u32, Unreadable> {
         }
         Exit::Unknown { why } => {
             return Err(Unreadable::new(format!("no status of the command was received ({})", line(why, 80))));
+        }
+        Exit::NotStarted { why } if why == BECOME_REFUSED => {
+            let what = format!("the command was not started: {}", sudo_said(&reply.stderr));
+            return Err(Unreadable::new(what).hint(SUDO_HINT));
         }
         Exit::NotStarted { why } => return Err(Unreadable::new(format!("the command was not started ({})", line(why, 300)))),
     };

@@ -54,9 +54,42 @@ fn exec(sshd: &Sshd, arguments: &[&str]) -> Ran {
 fn equal_answers_are_shown_once() {
     let sshd = Sshd::start();
     inventory(&sshd, &["p-1", "p-2", "p-3"], "");
-    let ran = exec(&sshd, &["all", "--", "echo", "a   b;", "echo 'c'"]);
+    let ran = exec(&sshd, &["all", "--", "echo a   b; echo 'c'"]);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("p-[1-3] (3): ok\n  | a b\n  | c\n", "3 ok\n"));
     assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn several_words_are_a_program_and_its_arguments_to_the_byte() {
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1"], "");
+    let canary = sshd.path("canary");
+    let mut words: Vec<String> = (1..=0x7f_u8).map(|byte| char::from(byte).to_string()).collect();
+    words.extend(crate::harness::bytes::attempts(&canary.display().to_string()));
+    let mut arguments = vec!["p-1", "-o", "json", "--", "printf", "%s\\0"];
+    arguments.extend(words.iter().map(String::as_str));
+    let ran = exec(&sshd, &arguments);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let text = answer["stdout"]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let got: Vec<&str> = text.strip_suffix('\0').expect("an end").split('\0').collect();
+    assert_eq!(got, words);
+    assert_eq!((ran.code, canary.exists()), (Some(0), false));
+}
+
+#[test]
+fn a_word_that_is_no_text_is_refused_and_never_altered() {
+    use std::os::unix::ffi::OsStrExt;
+    let sshd = Sshd::start();
+    inventory(&sshd, &["p-1"], "");
+    let ran = Command::new(env!("CARGO_BIN_EXE_runbook"))
+        .arg("-i")
+        .arg(sshd.path("inventory.toml"))
+        .args(["exec", "p-1", "--", "touch"])
+        .arg(std::ffi::OsStr::from_bytes(b"/tmp/\xff"))
+        .output()
+        .expect("runbook runs");
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("invalid UTF-8"), "{ran:?}");
 }
 
 #[test]

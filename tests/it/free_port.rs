@@ -328,6 +328,16 @@ fn what_ignores_the_signal_is_killed_and_what_has_closed_the_port_may_finish() {
 }
 
 #[test]
+fn a_process_that_is_stopped_takes_no_signal_but_the_last() {
+    let mut place = Place::new();
+    let stopped = place.start("exec node server.js", &[]);
+    let sent = Command::new("/bin/kill").args(["-STOP", &stopped.pid.to_string()]).status().expect("kill");
+    assert!(sent.success());
+    assert_eq!(whole(&place, stopped).1, format!("pid {} ended by KILL; :{} is free", stopped.pid, stopped.port));
+    assert!(stopped.has_ended());
+}
+
+#[test]
 fn a_wrapper_is_left_to_end_with_what_it_started() {
     let mut place = Place::new();
     let lost = place.start("node server.js; true", &[]);

@@ -1,5 +1,7 @@
 //! SSH against a real sshd, and against servers that misbehave: no status is ever made up.
 
+#[cfg(target_os = "linux")]
+mod arguments;
 mod calls;
 mod connecting;
 mod crowding;
@@ -11,6 +13,8 @@ mod logging_in;
 mod losing;
 mod others;
 mod outputs;
+#[cfg(target_os = "linux")]
+mod places;
 mod scripts;
 mod statuses;
 mod trusting;

@@ -3,6 +3,7 @@
 # Out: `ended SIGNAL`, `let-go SIGNAL`. 90..95: no signal was sent; 96: it lives on; 97: somebody else listens.
 (
 LC_ALL=C; export LC_ALL
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 say() { printf 'runbook: %s\n' "$*" >&2; }
 no() { code=$1; shift; why=$*; return 1; }
 number() { case $1 in ''|*[!0-9]*) return 1 ;; esac; }
@@ -15,7 +16,7 @@ stat_of() {
   text=
   { while IFS= read -r part; do text="$text$part "; done; } 2>/dev/null <"/proc/$1/stat" || return 1
   case $text in *") "*) ;; *) return 1 ;; esac
-  set -- ${text##*) }
+  set -- ${text##*\) }
   [ $# -ge 20 ] || return 1
   state=$1; parent=$2; session=$4; start=${20}
 }
@@ -103,7 +104,8 @@ for value in "$TARGET_PID" "$TARGET_START" "$LISTEN_PORT" "$GRACE"; do
 done
 [ "$TARGET_PID" -gt 1 ] || { say "pid $TARGET_PID is never ended"; exit 90; }
 case $SIGNAL in TERM|INT) ;; *) say "no such signal"; exit 90 ;; esac
-[ -r /proc/net/tcp ] && [ -r /proc/uptime ] && command -v awk >/dev/null 2>&1 || { say "the host lacks /proc or awk"; exit 92; }
+for t in awk cat grep id ls sed tr; do command -v "$t" >/dev/null 2>&1 || { say "the host lacks $t"; exit 92; }; done
+[ -r /proc/net/tcp ] && [ -r /proc/uptime ] || { say "the host lacks /proc"; exit 92; }
 HEX=$(printf '%04X' "$LISTEN_PORT")
 
 guards || { say "$why"; exit "$code"; }

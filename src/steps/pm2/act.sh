@@ -4,6 +4,7 @@
 # port; replace: NEXT_ID NEXT_NAME NEXT_CLUSTER=yes|no LISTEN_PORT LISTEN_WAIT (seconds)
 (
 LC_ALL=C; NO_COLOR=1; export LC_ALL NO_COLOR
+unset GREP_OPTIONS QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE DF_BLOCK_SIZE PS_FORMAT PS_PERSONALITY CMD_ENV
 fail() { code=$1; shift; printf 'runbook: %s\n' "$*" >&2; exit "$code"; }
 case $PM2_HOME_DIR in
   "~") PM2_HOME=$HOME ;;
@@ -14,6 +15,7 @@ export PM2_HOME
 REAL=$(cd -P -- "$PM2_HOME" 2>/dev/null && pwd -P) || fail 93 "there is no $PM2_HOME"
 export REAL
 
+for t in awk cat cp grep ls mv ps rm sed tr; do command -v "$t" >/dev/null 2>&1 || fail 92 "the host lacks $t"; done
 # pm2 starts a second daemon where it cannot reach the first: no command without exactly one that can answer.
 found=$(ps -ww -eo pid=,args= 2>/dev/null | awk '{ p = $1; sub(/^ *[0-9]+ +/, "") }
   $0 ~ /^PM2 v[^ ]*: God Daemon \(/ && (index($0, "(" ENVIRON["PM2_HOME"] ")") || index($0, "(" ENVIRON["REAL"] ")")) { print p }')
@@ -93,7 +95,7 @@ esac
 
 if [ "$BACKUP" = yes ] && [ -e "$PM2_HOME/dump.pm2" ]; then
   b=$PM2_HOME/dump.pm2.before-runbook
-  cp -p -- "$PM2_HOME/dump.pm2" "$b.tmp" && mv -f -- "$b.tmp" "$b" || fail 95 "dump.pm2 cannot be backed up"
+  cp -p -- "$PM2_HOME/dump.pm2" "$b.tmp" && mv -f -- "$b.tmp" "$b" || { rm -f -- "$b.tmp"; fail 95 "dump.pm2 cannot be backed up"; }
 fi
 if [ "$VERB" = start ]; then
   if [ -n "$NAMESPACE" ]; then run 55 start "$CONFIG" --only "$APP_NAME" --namespace "$NAMESPACE"; else run 55 start "$CONFIG" --only "$APP_NAME"; fi

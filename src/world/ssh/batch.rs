@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{Captured, Exit, Shell as Script, ShellReply};
+use crate::read::script::BECOME_REFUSED;
 use crate::world::ssh::ending::{End, Over};
 use crate::world::ssh::link::{CONNECTION_LOST, Link};
 use crate::world::ssh::script::{END, call};
@@ -340,7 +341,7 @@ fn halted(marker: Option<End>, ended: &Ended, late: bool, sent: bool, unconfirme
 
 /// Why a script was not run whose marker says so.
 fn not_run(end: &End) -> &'static str {
-    if *end == End::NoUser { "become-refused" } else { "no-directory" }
+    if *end == End::NoUser { BECOME_REFUSED } else { "no-directory" }
 }
 
 fn unheard() -> Done {

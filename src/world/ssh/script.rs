@@ -17,7 +17,13 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 /// After a script that may change something `+` behind its status says that the stream is held: more processes have it
 /// open than when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing is
 /// said of it.
-pub(crate) const DEFINE: &str = r#"unset CDPATH ENV
+///
+/// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
+/// would stand between this program and the host: as a privileged shell it starts anew without them. Only a bash has
+/// that variable; `exec` and `set` are found before functions in its POSIX mode.
+pub(crate) const DEFINE: &str = r#"case ${BASH_VERSINFO-} in ?*) exec /bin/sh -p -s;; esac
+case ${BASH_VERSINFO-} in ?*) set +p;; esac
+unset CDPATH ENV
 __rb_n=0 __rb_out=0 __rb_err=0 __rb_keep=
 __rbh() { __rb_n=0; }
 if ( [ / -ef / ] ) >/dev/null 2>&1; then __rbh() {
@@ -54,17 +60,27 @@ __rbe "$1"
 
 /// Defines the function that runs one script between two markers as another user. The script goes through a pipe:
 /// what stands on a command line is in every process list, and `sudo` writes it to the log. So the shell itself must write
-/// it: where `printf` is a program of its own, as with mksh, `print` is none, and where both are nothing is sent. `user` instead of a status
-/// says that `sudo` would not, or wanted a password, and that the script was not run.
+/// it: where `printf` is a program of its own, as with mksh, `print` is none, and where both are nothing is sent. What does
+/// not arrive is not run. `user` instead of a status says that `sudo` would not, or wanted a password, and that the script
+/// was not run. `sudo` runs as root and cannot be ended by us: after five seconds it is not waited for any more.
 pub(crate) const DEFINE_AS: &str = r#"case $(command -v printf):$(command -v print) in
 printf:*) __rb_say() { printf '%s\n' "$1"; };;
 *:print) __rb_say() { print -r -- "$1"; };;
 *) __rb_say() { return 1; };;
 esac
+__rbs() {
+( sudo -n -H -u "$1" -- /bin/sh -c : </dev/null; exit $? ) & __rb_pid=$!
+( __rb_left=5; while [ "$__rb_left" -gt 0 ]; do sleep 1; __rb_left=$((__rb_left - 1)); done
+kill -s KILL "$__rb_pid" ) </dev/null >/dev/null 2>&1 & __rb_clock=$!
+wait "$__rb_pid" 2>/dev/null; __rb_end=$?
+if kill -s KILL "$__rb_clock" 2>/dev/null; then wait "$__rb_clock" 2>/dev/null
+else echo 'runbook: sudo did not answer within 5 s' >&2; fi
+return "$__rb_end"
+}
 __rbu() {
 printf '\n%s begin\n' "$1"; printf '\n%s begin\n' "$1" >&2
-if __rb_say : >/dev/null && sudo -n -H -u "$2" -- /bin/sh -c : </dev/null; then
-__rb_say "$3" | sudo -n -H -u "$2" -- /bin/sh -s
+if __rb_say : >/dev/null && __rbs "$2"; then
+{ __rb_say "$3" || echo 'exit 126'; } | sudo -n -H -u "$2" -- /bin/sh -s
 __rb_end=$?
 else __rb_end=user __rb_keep=; fi
 __rbe "$1"
@@ -123,7 +139,7 @@ pub(crate) enum Unsendable {
 }
 
 /// One word of POSIX shell that stands for exactly `value`.
-fn quote(value: &str, out: &mut String) -> Result<(), Unsendable> {
+pub(crate) fn quote(value: &str, out: &mut String) -> Result<(), Unsendable> {
     if value.contains('\0') {
         return Err(Unsendable::Nul);
     }

@@ -3,10 +3,14 @@
 pub(crate) mod agent;
 pub(crate) mod asyncssh;
 pub(crate) mod between;
+#[cfg(target_os = "linux")]
+pub(crate) mod bytes;
 pub(crate) mod endpoint;
 #[cfg(target_os = "linux")]
 pub(crate) mod lab;
 pub(crate) mod personality;
+#[cfg(target_os = "linux")]
+pub(crate) mod place;
 pub mod script;
 pub(crate) mod server;
 pub(crate) mod sshd;
