@@ -11,6 +11,8 @@ use crate::load::source::Source;
 
 /// The most findings of one file that are kept; after that the file is not worth reading.
 const MAX_FOUND: usize = 50;
+/// The most characters of a message: what it repeats of a file may be all of it.
+const MAX_MESSAGE: usize = 1_000;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +58,7 @@ impl Diagnostic {
         Self {
             severity: Severity::Error,
             code,
-            message: message.into(),
+            message: short(message.into()),
             span: None,
             label: String::new(),
             labels: Vec::new(),
@@ -87,14 +89,14 @@ impl Diagnostic {
     /// Says what to write instead.
     #[must_use]
     pub fn help(mut self, line: impl Into<String>) -> Self {
-        self.help.push(line.into());
+        self.help.push(short(line.into()));
         self
     }
 
     /// Says what to write instead, where something is known.
     #[must_use]
     pub fn help_if(mut self, line: Option<String>) -> Self {
-        self.help.extend(line);
+        self.help.extend(line.map(short));
         self
     }
 }
@@ -288,6 +290,13 @@ impl Diagnostics {
             }
         }
         snippet
+    }
+}
+
+fn short(text: String) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -295,13 +295,7 @@ impl<'n> Table<'n> {
         self.words(key, MAX_LINES, |c| is_seen(c) || matches!(c, '\n' | '\r' | '\t'), found)
     }
 
-    fn words(
-        &mut self,
-        key: &'static str,
-        most: usize,
-        may: fn(char) -> bool,
-        found: &mut Vec<Diagnostic>,
-    ) -> Option<&'n str> {
+    fn words(&mut self, key: &'static str, most: usize, may: fn(char) -> bool, found: &mut Vec<Diagnostic>) -> Option<&'n str> {
         let text = self.string(key, found)?;
         let message = match text.chars().enumerate().find(|(at, c)| !may(*c) && !draws(text, *at, *c)) {
             Some((at, c)) => format!("character {} of `{key}` cannot be read: {}", at + 1, code_point(c)),

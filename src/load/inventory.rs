@@ -370,7 +370,8 @@ impl Loader<'_> {
                 match known.get(&(group.as_str(), id.as_str())) {
                     None => drop(known.insert((group, id), (&host.name, at))),
                     Some((first, first_at)) => {
-                        let message = format!("hosts `{first}` and `{}` are both `{}` in `{}`", host.name, shown(id), shown(group));
+                        let message =
+                            format!("hosts `{first}` and `{}` are both `{}` in `{}`", host.name, shown(id), shown(group));
                         let found = Diagnostic::error("E406", message).at(at.clone(), "again");
                         self.found.push(found.also((*first_at).clone(), "first"));
                     }

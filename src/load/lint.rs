@@ -324,7 +324,10 @@ mod tests {
         assert_eq!(warned(&format!("{switch}close = \"never\"\nbecause = \"x\"")), ["W309 \"never\""]);
         assert_eq!(warned(&format!("{switch}close = \"always\"")), NONE);
         assert_eq!(warned("[vars]\ntoken = { default = \"abcd\" }"), ["W315 token", "W308 \"abcd\""]);
-        assert_eq!(warned("[vars]\nbase = { type = \"url\", default = \"http://localhost:1/\" }"), ["W315 base", "W306 localhost"]);
+        assert_eq!(
+            warned("[vars]\nbase = { type = \"url\", default = \"http://localhost:1/\" }"),
+            ["W315 base", "W306 localhost"]
+        );
         assert_eq!(warned("[vars]\ntoken = { type = \"string\", default = \"\", allow_empty = true }"), ["W315 token"]);
         let used = "[vars]\nport = { default = 1 }\non = { default = true }\n[[precheck]]\nid = \"p\"\nkind = \"port\"\nport = \"{{ port }}\"\nwhen = \"on\"";
         assert_eq!(warned(used), NONE);

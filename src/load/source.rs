@@ -157,7 +157,8 @@ fn bytes(path: &Path) -> Result<(Vec<u8>, Option<u32>), Diagnostic> {
     }
     // half of what somebody is writing may be a whole file of another meaning; what the kernel makes up has no length
     if bytes.len() as u64 != is.len() {
-        let why = format!("it says that it has {} bytes, and {} were read: it is no file, or is being written", is.len(), bytes.len());
+        let why =
+            format!("it says that it has {} bytes, and {} were read: it is no file, or is being written", is.len(), bytes.len());
         return Err(refused(&why));
     }
     let ours = [0, rustix::process::geteuid().as_raw()];

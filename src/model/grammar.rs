@@ -174,10 +174,46 @@ mod tests {
             assert_eq!(address(good), Ok(()), "{good}");
         }
         let bad = [
-            "", "-oProxyCommand=x", "127.1", "1", "0177.0.0.1", "0x7f000001", "0X7F.1", "2130706433", "127.0.0.01", "256.1.1.1",
-            "0.0.0.0", "::", "[::1]", "[::1]:22", "10.0.0.1:22", "root@web", "web 1", "web\n", "web,db", "web;x", "$(x)", "web/",
-            "wеb", "bücher.example", "web\u{200b}", "\u{202e}bew", "web..com", ".web", "web-.com", "-web", "fe80::1%", "fe80::1%-x",
-            "fe80::1%e th", "10.0.0.1%eth0", "fe80::1%eth0%x", "web*", "*", "!web", "|1|x", "１.１.１.１",
+            "",
+            "-oProxyCommand=x",
+            "127.1",
+            "1",
+            "0177.0.0.1",
+            "0x7f000001",
+            "0X7F.1",
+            "2130706433",
+            "127.0.0.01",
+            "256.1.1.1",
+            "0.0.0.0",
+            "::",
+            "[::1]",
+            "[::1]:22",
+            "10.0.0.1:22",
+            "root@web",
+            "web 1",
+            "web\n",
+            "web,db",
+            "web;x",
+            "$(x)",
+            "web/",
+            "wеb",
+            "bücher.example",
+            "web\u{200b}",
+            "\u{202e}bew",
+            "web..com",
+            ".web",
+            "web-.com",
+            "-web",
+            "fe80::1%",
+            "fe80::1%-x",
+            "fe80::1%e th",
+            "10.0.0.1%eth0",
+            "fe80::1%eth0%x",
+            "web*",
+            "*",
+            "!web",
+            "|1|x",
+            "１.１.１.１",
         ];
         for bad in bad {
             assert!(address(bad).is_err(), "{bad:?}");
@@ -215,7 +251,9 @@ mod tests {
             assert!(grammar.check(&"a".repeat(grammar.most + 1)).is_err());
         }
         for grammar in [USER, TAG, PHASE, GROUP, TARGET, KEY_ALIAS] {
-            for text in ["-oProxyCommand=x", "-", " a", "a@b", "a*", "a;b", "$a", "а", "a,b", "(a", "!a", "a&b", "a|b", "a'b", "a\"b"] {
+            for text in
+                ["-oProxyCommand=x", "-", " a", "a@b", "a*", "a;b", "$a", "а", "a,b", "(a", "!a", "a&b", "a|b", "a'b", "a\"b"]
+            {
                 assert!(grammar.check(text).is_err(), "{} {text:?}", grammar.what);
             }
         }

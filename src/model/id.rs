@@ -26,9 +26,8 @@ impl IdError {
     /// `odd` is the first character that is not allowed, with its place from 0.
     pub fn new(text: &str, what: &'static str, rule: &'static str, odd: Option<(usize, char)>) -> Self {
         let odd = odd.filter(|(_, c)| !c.is_ascii_graphic() && *c != ' ');
-        let odd = odd.map_or_else(String::new, |(at, c)| {
-            format!("; character {} is `{}`, {}", at + 1, c.escape_debug(), code_point(c))
-        });
+        let odd = odd
+            .map_or_else(String::new, |(at, c)| format!("; character {} is `{}`, {}", at + 1, c.escape_debug(), code_point(c)));
         Self { text: shown(text), what, rule, odd }
     }
 }

@@ -126,6 +126,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if time > LONGEST { Err(format!("`{}` is longer than {} days", shown(text), LONGEST.as_secs() / 86_400)) } else { Ok(time) }
 }
 
+/// Reads how long something may take: more than nothing, at most a day.
+pub fn parse_deadline(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    let fits = !time.is_zero() && time <= Duration::from_secs(86_400);
+    if fits { Ok(time) } else { Err(format!("`{}` is no time to wait: more than 0, at most 24h", shown(text))) }
+}
+
 /// Durations in plans and events: a number of milliseconds.
 pub mod millis {
     use std::time::Duration;
@@ -147,14 +154,35 @@ pub mod millis {
 mod tests {
     use std::time::Duration;
 
-    use super::{Timestamp, parse_duration};
+    use super::{Timestamp, parse_deadline, parse_duration};
 
     #[test]
     fn durations_need_a_unit() {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
-        for bad in ["", "20", "s", "1 s", "-1s", "1s2", "99999999999999999999h", "1.5s", "+1s", "1e3s", "NaNs", "infs", "18446744073709551615ms", "4000d", "1S", "1s1s1s-1s"] {
+        for bad in [
+            "",
+            "20",
+            "s",
+            "1 s",
+            "-1s",
+            "1s2",
+            "99999999999999999999h",
+            "1.5s",
+            "+1s",
+            "1e3s",
+            "NaNs",
+            "infs",
+            "18446744073709551615ms",
+            "4000d",
+            "1S",
+            "1s1s1s-1s",
+        ] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_deadline("24h"), Ok(Duration::from_secs(86_400)));
+        for bad in ["0s", "0ms0s", "24h1ms", "20"] {
+            assert!(parse_deadline(bad).is_err(), "{bad}");
         }
     }
 

@@ -15,6 +15,7 @@ mod free_port;
 mod harness;
 mod holds;
 mod hosts;
+mod inputs;
 mod journal;
 mod json;
 mod lab;
