@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use crate::load::diagnostic::Diagnostic;
+use crate::load::diagnostic::{Diagnostic, Severity};
 use crate::load::document::{Node, Tree};
 use crate::load::lint::sh::{Command, commands};
 use crate::load::secrets::Secrets;
@@ -54,7 +54,10 @@ pub(super) fn warn(
 ) {
     unverified(steps, found);
     unused(steps, secrets, found);
-    unread(steps, signatures, files.first(), found);
+    // a step that could not be read may be the one that reads it
+    if found.iter().all(|found| found.severity == Severity::Warning) {
+        unread(steps, signatures, files.first(), found);
+    }
     let scripts: Vec<Script<'_>> = steps.iter().flat_map(scripts).collect();
     for script in &scripts {
         commands::warn(script, found);

@@ -66,7 +66,7 @@ pub type Reader<'r> = &'r dyn Fn(&Path) -> Result<Source, Diagnostics>;
 
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Source, Diagnostics> {
-    let refused = |found| Diagnostics::new(path, Arc::from(""), vec![found]);
+    let refused = |found: Box<Diagnostic>| Diagnostics::new(path, Arc::from(""), vec![*found]);
     let (bytes, foreign) = bytes(path).map_err(refused)?;
     decode(path, bytes).map(|source| Source { foreign, ..source })
 }
@@ -132,8 +132,8 @@ fn unseen(text: &str) -> Vec<Diagnostic> {
 }
 
 /// The bytes of a file, and whose it is where it is neither ours nor root's.
-fn bytes(path: &Path) -> Result<(Vec<u8>, Option<u32>), Diagnostic> {
-    let refused = |why: &str| Diagnostic::error("E101", format!("cannot read {}: {why}", path.display()));
+fn bytes(path: &Path) -> Result<(Vec<u8>, Option<u32>), Box<Diagnostic>> {
+    let refused = |why: &str| Box::new(Diagnostic::error("E101", format!("cannot read {}: {why}", path.display())));
     let failed = |error: io::Error| refused(&reason(&error));
     check_name(path).map_err(|why| refused(&why))?;
     let regular = |kind: fs::FileType| match kind.is_file() {
@@ -148,7 +148,7 @@ fn bytes(path: &Path) -> Result<(Vec<u8>, Option<u32>), Diagnostic> {
     regular(is.file_type())?;
     if is.mode() & 0o002 != 0 {
         let why = format!("everybody on this machine can write to it (mode {:04o})", is.mode() & 0o7777);
-        return Err(refused(&why).help(format!("chmod o-w {}", path.display())));
+        return Err(Box::new(refused(&why).help(format!("chmod o-w {}", path.display()))));
     }
     let mut bytes = Vec::new();
     (&file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;

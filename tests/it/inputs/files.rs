@@ -149,10 +149,10 @@ fn a_file_that_changes_while_a_run_waits_for_its_answer_changes_nothing_of_it() 
     command.args(["run", "work", "--hosts", "all", "-i", "sim:1?speed=max", "--runbooks", "runbooks", "-o", "json"]);
     command.current_dir(dir.path()).env_clear().env("USER", "kai").env("RUNBOOK_STATE_DIR", dir.path().join("state"));
     let child = command.stdin(terminal.end()).stderr(terminal.end()).stdout(Stdio::piped()).spawn().expect("it starts");
-    terminal.read_until("to go on: ");
+    terminal.read_until("go on? [y/N] ");
     fs::write(&path, book.replace("seen", "swapped")).expect("written");
     fs::write(dir.path().join("runbooks/lib/more.toml"), step("changed")).expect("written");
-    terminal.type_line("work 1");
+    terminal.type_line("y");
     let out = child.wait_with_output().expect("it ends");
     let lines = String::from_utf8(out.stdout).expect("UTF-8");
     assert_eq!(out.status.code(), Some(0), "{lines}");

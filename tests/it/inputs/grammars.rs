@@ -48,7 +48,9 @@ fn sizes_of_batches_and_shares_are_counts_or_percentages() {
     }
     for text in ["0", "-1", "nan", "1.5", "inf", "true", "[1]", "100001", "9223372036854775807"] {
         told(&bench, &format!("[rollout]\nmax_failures = {text}\n{CHECK}"), "4:16: error[E");
-        told(&bench, &format!("[rollout]\nbatches = [{text}]\n{CHECK}"), "4:11: error[E");
+        // a number that is none is told where it stands, a wrong entry where the list does
+        let column = if matches!(text, "nan" | "inf") { 12 } else { 11 };
+        told(&bench, &format!("[rollout]\nbatches = [{text}]\n{CHECK}"), &format!("4:{column}: error[E"));
     }
     told(&bench, &format!("[rollout]\nbatches = []\n{CHECK}"), "4:11: error[E204]: `batches` is empty");
 }
@@ -85,7 +87,7 @@ fn times_have_a_unit_and_an_end() {
     }
     told(&bench, &format!("{CHECK}timeout = \"0s\""), "7:11: error[E204]: `timeout` cannot be zero");
     for text in TIMES {
-        told(&bench, &format!("[vars]\nx = {{ type = \"duration\", default = \"{text}\" }}\n{CHECK}"), "4:35: error[E302]: ");
+        told(&bench, &format!("[vars]\nx = {{ type = \"duration\", default = \"{text}\" }}\n{CHECK}"), "4:36: error[E302]: ");
         told(
             &bench,
             &format!("[[precheck]]\nid = \"a\"\nkind = \"file\"\npath = \"/x\"\nmax_age = \"{text}\""),
@@ -103,14 +105,14 @@ fn counts_ports_and_sizes_are_within_bounds() {
     let bench = Bench::new();
     let exec = "[[step]]\nid = \"a\"\nkind = \"exec\"\nrun = \"true\"\n";
     for text in ["0", "11", "-1", "nan", "1.5", "\"3\"", "9223372036854775807"] {
-        told(&bench, &format!("{exec}retry = {{ times = {text} }}"), "7:19: error[E20");
+        told(&bench, &format!("{exec}retry = {{ times = {text} }}"), "7:19: error[E");
     }
     told(&bench, &format!("{exec}retry = {{ times = 9223372036854775808 }}"), "7:19: error[E1");
     for text in ["0", "65536", "-1", "nan", "\"0\"", "\"22x\"", "\"+22 \"", "1e3"] {
         told(&bench, &format!("[[precheck]]\nid = \"a\"\nkind = \"port\"\nport = {text}"), "6:8: error[E");
     }
     for text in ["1", "1 Mi", "-1MiB", "+1MiB", "1e3MiB", "NaNMiB", "99999999999TiB", "MiB", "1mib"] {
-        told(&bench, &format!("[vars]\nx = {{ type = \"size\", default = \"{text}\" }}\n{CHECK}"), "4:31: error[E302]: ");
+        told(&bench, &format!("[vars]\nx = {{ type = \"size\", default = \"{text}\" }}\n{CHECK}"), "4:32: error[E302]: ");
     }
     for forks in ["0", "65536", "1e3", "18446744073709551616", "x"] {
         bench.refused(&["run", "good", "--hosts", "all", "-f", forks], &["error: invalid value"]);
