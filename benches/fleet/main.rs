@@ -2,7 +2,7 @@
 //! log in, execute and print. `cargo bench --bench fleet -- [--hosts 50,200] [--rounds 3]`
 //!
 //! The machine is noisy, so the two take turns within one run and only their ratio is worth reading. All hosts are one
-//! sshd on 127.0.0.1; it and everything else ends with the run.
+//! sshd, reached on a loopback address a host; it and everything else ends with the run.
 
 mod bare;
 mod measure;

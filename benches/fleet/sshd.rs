@@ -26,11 +26,11 @@ impl Sshd {
         fs::copy(at("user.pub"), at("authorized_keys")).expect("copied");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let key = fs::read_to_string(at("host.pub")).expect("a key");
-        fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {key}")).expect("written");
+        fs::write(at("known_hosts"), format!("[127.0.*]:{port} {key}")).expect("written");
         // where sshd separates privileges; packages create it at boot, containers have no boot
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
+            "ListenAddress 0.0.0.0:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 2000\n\
              MaxSessions 100\nUseDNS no\nPrintMotd no\nLogLevel ERROR\n",
             at("host").display(),
@@ -75,7 +75,7 @@ impl Sshd {
             known.display()
         );
         for n in 1..=hosts {
-            text.push_str(&format!("[hosts.web-{n:04}]\naddress = \"127.0.0.1\"\n"));
+            text.push_str(&format!("[hosts.web-{n:04}]\naddress = \"127.0.{}.{}\"\n", n / 250, n % 250 + 1));
         }
         write(&dir.path().join("inventory.toml"), &text);
         dir

@@ -24,7 +24,7 @@ use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::{HostOutcome, RunState};
-use crate::model::time::parse_duration;
+use crate::model::time::parse_deadline;
 use crate::state::words;
 use crate::world::any::AnyFleet;
 use crate::world::ssh::script::{Unsendable, quote};
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(short, long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub forks: u16,
     /// How long the command may take on a host before it is ended there
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_deadline)]
     pub timeout: Duration,
     /// The phrase that protected hosts ask for, such as 'exec 6'
     #[arg(long, value_name = "TEXT")]

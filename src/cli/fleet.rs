@@ -12,6 +12,7 @@ use crate::cli::runs::{self, Record, RecordError};
 use crate::cli::settings::Settings;
 use crate::load::diagnostic::{Diagnostics, Severity, printable};
 use crate::load::inventory;
+use crate::model::grammar::is_seen;
 use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::inventory::Inventory;
@@ -225,7 +226,7 @@ struct Mark {
 /// Something typed that cannot be used, with its place.
 fn marked(text: &str, message: String, mark: Mark) -> Failure {
     let mut failure = Failure::invalid(message);
-    if text.len() <= 100 && !text.is_empty() && !text.contains(char::is_control) {
+    if text.len() <= 100 && !text.is_empty() && text.chars().all(is_seen) {
         let before = text.get(..mark.at.start).map_or(0, |before| before.chars().count());
         let part = text.get(mark.at).map_or(0, |part| part.chars().count()).max(1);
         failure = failure.detail(text).detail(format!("{}{}", " ".repeat(before), "^".repeat(part)));

@@ -118,7 +118,8 @@ fn check(file: &Path, settings: &Settings) -> Vec<Diagnostics> {
     let is_inventory =
         *file == settings.inventory || file.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("inventory"));
     if is_inventory {
-        return inventory::load(file, None).err().into_iter().collect();
+        let (inventory, warnings) = inventory::check(file, None);
+        return inventory.err().into_iter().chain([warnings]).filter(|list| !list.list.is_empty()).collect();
     }
     let (runbook, warnings) = runbook::check(file, KINDS);
     runbook.err().into_iter().chain([warnings]).filter(|list| !list.list.is_empty()).collect()

@@ -25,7 +25,7 @@ use crate::model::host::{Facts, Host};
 use crate::model::id::HostName;
 use crate::model::op::{Exit, Op, Reply, Shell};
 use crate::model::outcome::RunState;
-use crate::model::time::parse_duration;
+use crate::model::time::parse_deadline;
 use crate::state::words;
 use crate::world::any::AnyFleet;
 
@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(short, long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..), requires = "probe")]
     forks: u16,
     /// How long one host may take, from its name to its answer
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, requires = "probe")]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_deadline, requires = "probe")]
     timeout: Duration,
 }
 

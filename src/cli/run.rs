@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use clap::builder::RangedU64ValueParser;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -26,6 +27,7 @@ use crate::journal::writer::Writer;
 use crate::load::kinds::KINDS;
 use crate::load::runbook as loader;
 use crate::model::control::Control;
+use crate::model::grammar::TICKET;
 use crate::model::host::Host;
 use crate::model::id::{RunId, StepId};
 use crate::model::outcome::{Risk, RunState as EndState};
@@ -72,7 +74,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// How many hosts are worked on at a time
-    #[arg(short, long, value_name = "N", default_value_t = 50)]
+    #[arg(short, long, value_name = "N", default_value_t = 50, value_parser = RangedU64ValueParser::<usize>::new().range(1..=65_535))]
     pub forks: usize,
     /// The sizes of the batches; the last one repeats
     #[arg(long, value_name = "1,50%,100%", value_delimiter = ',')]
@@ -199,6 +201,9 @@ pub(super) fn choice(args: &Args) -> Choice<'_> {
 
 /// Plans a run on these hosts; nothing is contacted.
 pub(super) fn plan(args: &Args, settings: &Settings, chosen: Chosen) -> Result<Plan, Failure> {
+    if let Some(Err(error)) = args.ticket.as_deref().map(|ticket| TICKET.check(ticket)) {
+        return Err(Failure::invalid(format!("--ticket: {error}")));
+    }
     let Chosen { inventory, names: hosts, selector } = chosen;
     if let Some(expected) = args.expect_hosts.filter(|n| *n != hosts.len()) {
         return Err(Failure::invalid(format!("--expect-hosts says {expected}, the selection has {}", hosts.len()))

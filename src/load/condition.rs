@@ -9,8 +9,11 @@ use crate::load::step::Read;
 use crate::model::fields::nearest;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
-use crate::model::runbook::VarDecl;
-use crate::model::when::{Lookup, Name, When};
+use crate::model::runbook::{VarDecl, VarType};
+use crate::model::when::{Lookup, Name, Truth, When};
+
+/// The most ways that a condition is tried in.
+const MAX_CASES: usize = 2_000;
 
 /// A message and what to write instead.
 type Wrong = (String, Option<String>);
@@ -37,15 +40,69 @@ pub(super) fn check(steps: &[Read<'_>], at: usize, found: &mut Vec<Diagnostic>) 
         }
     }
     for (name, value, part) in when.compared() {
-        if let Some((message, help)) = wrong_word(name, value, steps) {
+        if let Some((message, help)) = wrong_word(name, value, steps, &step.frame.vars) {
             found.push(Diagnostic::error("E313", message).at(place(&part), "").help(help));
         }
     }
-    if found.len() == before
-        && let Err(error) = when.judge(&|name| by_default(name, &step.frame.vars, &steps[..at]))
-    {
-        found.push(Diagnostic::error("E311", error.message).at(place(&error.at), ""));
+    if found.len() > before {
+        return;
     }
+    if let Err(error) = when.judge(&|name| by_default(name, &step.frame.vars, &steps[..at])) {
+        found.push(Diagnostic::error("E311", error.message).at(place(&error.at), ""));
+    } else if is_never(&when, &step.frame.vars, &steps[..at]) {
+        let message = format!("this is never true, so `{}` would never run", step.decl.id);
+        let help = "take the step out, or say when it runs";
+        found.push(Diagnostic::error("E313", message).at(node.span.clone(), "").help(help));
+    }
+}
+
+/// Whether a condition is false whatever is found out: with every word that the names in it can come to.
+fn is_never(when: &When, vars: &[VarDecl], before: &[Read<'_>]) -> bool {
+    let mut closed: Vec<(Vec<&str>, Vec<Lookup>)> = Vec::new();
+    for name in when.names() {
+        let parts: Vec<&str> = name.parts.iter().map(String::as_str).collect();
+        if let Some(words) = words(&parts, vars, before)
+            && closed.iter().all(|(known, _)| *known != parts)
+        {
+            closed.push((parts, words));
+        }
+    }
+    let cases = closed.iter().try_fold(1usize, |all, (_, words)| all.checked_mul(words.len()).filter(|all| *all <= MAX_CASES));
+    let Some(cases) = cases else { return false };
+    (0..cases).all(|case| {
+        let mut rest = case;
+        let mut chosen: Vec<(&[&str], &Lookup)> = Vec::new();
+        for (parts, words) in &closed {
+            chosen.extend(words.get(rest % words.len()).map(|word| (parts.as_slice(), word)));
+            rest /= words.len();
+        }
+        let known = |name: &[&str]| chosen.iter().find(|(parts, _)| *parts == name).map(|(_, word)| (*word).clone());
+        when.judge(&|name| known(name).unwrap_or(Lookup::NotKnown)) == Ok(Truth::Known(false))
+    })
+}
+
+/// Everything that a name can come to, where that is known.
+fn words(name: &[&str], vars: &[VarDecl], before: &[Read<'_>]) -> Option<Vec<Lookup>> {
+    let texts = |words: Vec<&str>| words.into_iter().map(|word| Lookup::Value(Value::from(word))).collect::<Vec<_>>();
+    let mut found = match name {
+        ["steps", id, "verdict"] => {
+            let kind = before.iter().find(|step| step.decl.id.as_str() == *id)?.kind?;
+            texts(kind.verdicts.iter().map(|(word, _)| *word).collect())
+        }
+        ["steps", _, "outcome"] => texts(Outcome::ALL.iter().map(|outcome| outcome.word()).collect()),
+        [var] => {
+            let var = vars.iter().find(|decl| decl.name.as_str() == *var)?;
+            return match var.ty {
+                VarType::Enum => Some(texts(var.values.iter().map(String::as_str).collect())),
+                VarType::Bool => Some([true, false].map(|yes| Lookup::Value(Value::Bool(yes))).to_vec()),
+                _ => None,
+            };
+        }
+        _ => return None,
+    };
+    // a step that was skipped came to nothing
+    found.push(Lookup::Absent);
+    Some(found)
 }
 
 /// Whether a name of a condition stands for something.
@@ -90,7 +147,12 @@ fn earlier(id: &str, steps: &[Read<'_>], at: usize) -> Result<(), Wrong> {
 }
 
 /// A word that the named step never says: such a condition would be silently false for ever.
-fn wrong_word(name: &Name, value: &Value, steps: &[Read<'_>]) -> Option<(String, String)> {
+fn wrong_word(name: &Name, value: &Value, steps: &[Read<'_>], vars: &[VarDecl]) -> Option<(String, String)> {
+    if let [var] = name.parts.as_slice() {
+        let var = vars.iter().find(|decl| decl.ty == VarType::Enum && decl.name.as_str() == var)?;
+        let word = value.as_str().filter(|word| var.values.iter().all(|own| own != word))?;
+        return Some(never_said(name, word, &var.values.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
     let [first, id, what] = name.parts.as_slice() else { return None };
     if first != "steps" {
         return None;
@@ -104,14 +166,15 @@ fn wrong_word(name: &Name, value: &Value, steps: &[Read<'_>]) -> Option<(String,
         }
         _ => return None,
     };
-    if words.contains(&word) {
-        return None;
-    }
+    (!words.contains(&word)).then(|| never_said(name, word, &words))
+}
+
+fn never_said(name: &Name, word: &str, words: &[&str]) -> (String, String) {
     let help = match nearest(word, words.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("one of: {}", words.join(", ")),
     };
-    Some((format!("`{name}` is never `{}`", word.escape_debug()), help))
+    (format!("`{name}` is never `{}`", word.escape_debug()), help)
 }
 
 /// What is known of a name before any host is: the types of the variables and of what steps capture.

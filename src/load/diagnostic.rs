@@ -13,6 +13,8 @@ use crate::model::visible::visible;
 
 /// The most findings of one file that are kept; after that the file is not worth reading.
 const MAX_FOUND: usize = 50;
+/// The most characters of a message: what it repeats of a file may be all of it.
+const MAX_MESSAGE: usize = 1_000;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +60,7 @@ impl Diagnostic {
         Self {
             severity: Severity::Error,
             code,
-            message: message.into(),
+            message: short(message.into()),
             span: None,
             label: String::new(),
             labels: Vec::new(),
@@ -89,14 +91,14 @@ impl Diagnostic {
     /// Says what to write instead.
     #[must_use]
     pub fn help(mut self, line: impl Into<String>) -> Self {
-        self.help.push(line.into());
+        self.help.push(short(line.into()));
         self
     }
 
     /// Says what to write instead, where something is known.
     #[must_use]
     pub fn help_if(mut self, line: Option<String>) -> Self {
-        self.help.extend(line);
+        self.help.extend(line.map(short));
         self
     }
 }
@@ -310,6 +312,13 @@ impl Diagnostics {
             }
         }
         snippet
+    }
+}
+
+fn short(text: String) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

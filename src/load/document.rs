@@ -10,11 +10,19 @@ use toml::de::{DeTable, DeValue};
 use crate::load::diagnostic::{Diagnostic, Diagnostics, Page};
 use crate::load::source::Source;
 use crate::model::fields::nearest;
+use crate::model::grammar::{Grammar, code_point, is_seen, shown};
 
 /// The deepest nesting of brackets.
 const MAX_DEPTH: usize = 32;
 /// The most parts of a dotted key.
 const MAX_PARTS: usize = 16;
+/// The most bytes of a text on one line that people read, and of one on many.
+const MAX_LINE: usize = 256;
+const MAX_LINES: usize = 64 * 1024;
+/// So many errors are told with the keys that were perhaps meant.
+const ENOUGH: usize = 50;
+/// The most entries of a list of names.
+const MAX_NAMES: usize = 256;
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -277,6 +285,44 @@ impl<'n> Table<'n> {
         })
     }
 
+    /// A text for people on one line, each character of which can be seen.
+    pub fn line(&mut self, key: &'static str, found: &mut Vec<Diagnostic>) -> Option<&'n str> {
+        self.words(key, MAX_LINE, is_seen, found)
+    }
+
+    /// A text for people of any number of lines, each character of which can be seen.
+    pub fn lines(&mut self, key: &'static str, found: &mut Vec<Diagnostic>) -> Option<&'n str> {
+        self.words(key, MAX_LINES, |c| is_seen(c) || matches!(c, '\n' | '\r' | '\t'), found)
+    }
+
+    fn words(&mut self, key: &'static str, most: usize, may: fn(char) -> bool, found: &mut Vec<Diagnostic>) -> Option<&'n str> {
+        let text = self.string(key, found)?;
+        let message = match text.chars().enumerate().find(|(at, c)| !may(*c) && !draws(text, *at, *c)) {
+            Some((at, c)) => format!("character {} of `{key}` cannot be read: {}", at + 1, code_point(c)),
+            None if text.len() > most => format!("`{key}` is longer than {most} bytes"),
+            None => return Some(text),
+        };
+        found.push(Diagnostic::error("E204", message).at(self.find(key), ""));
+        Some(text)
+    }
+
+    /// Names that follow a grammar, each one once.
+    pub fn names(&mut self, key: &'static str, grammar: &Grammar, found: &mut Vec<Diagnostic>) -> Vec<String> {
+        let list = self.strings(key, found).unwrap_or_default();
+        if list.len() > MAX_NAMES {
+            let message = format!("`{key}` has more than {MAX_NAMES} entries");
+            found.push(Diagnostic::error("E204", message).at(self.find(key), ""));
+        }
+        let mut names = Vec::new();
+        for (name, node) in list.into_iter().take(MAX_NAMES) {
+            if let Err(error) = grammar.check(name) {
+                found.push(Diagnostic::error("E204", error.to_string()).at(node.span.clone(), ""));
+            }
+            names.push(name.to_owned());
+        }
+        names
+    }
+
     /// True or false.
     pub fn bool(&mut self, key: &'static str, found: &mut Vec<Diagnostic>) -> Option<bool> {
         self.typed(key, "true or false", found, |node| match &node.tree {
@@ -313,6 +359,15 @@ impl<'n> Table<'n> {
             Value::Object(map) => Some(map),
             _ => None,
         })
+    }
+
+    /// The entries of a table whose keys are the author's, at most so many.
+    pub fn few_entries(&mut self, key: &'static str, most: usize, found: &mut Vec<Diagnostic>) -> &'n [Entry] {
+        let entries = self.entries(key, found).unwrap_or_default();
+        let Some(beyond) = entries.get(most) else { return entries };
+        let message = format!("`{key}` has more than {most} entries");
+        found.push(Diagnostic::error("E204", message).at(beyond.key_span.clone(), "the first that is too much"));
+        &entries[..most]
     }
 
     /// The entries of a table whose keys are the author's.
@@ -375,9 +430,17 @@ impl<'n> Table<'n> {
     /// Ends reading: every key that was not taken is an error.
     pub fn finish(self, found: &mut Vec<Diagnostic>) {
         for entry in self.rest() {
-            found.push(unknown_key(entry, &self.known));
+            // to look for the key that was meant costs more than all the rest
+            let known: &[&str] = if found.len() < ENOUGH { &self.known } else { &[] };
+            found.push(unknown_key(entry, known));
         }
     }
+}
+
+/// Whether a character only says how the sign before it is drawn.
+fn draws(text: &str, at: usize, c: char) -> bool {
+    let before = at.checked_sub(1).and_then(|before| text.chars().nth(before));
+    matches!(c, '\u{fe0e}' | '\u{fe0f}') && before.is_some_and(|c| !c.is_ascii())
 }
 
 fn plain_text(node: &Node) -> Option<&str> {
@@ -390,11 +453,11 @@ fn plain_text(node: &Node) -> Option<&str> {
 /// A key that is not known.
 pub fn unknown_key(entry: &Entry, known: &[&str]) -> Diagnostic {
     let hint = match nearest(&entry.key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("keys here: {}", known.join(", ")),
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => (!known.is_empty()).then(|| format!("keys here: {}", known.join(", "))),
     };
-    let message = format!("`{}` is no key here", entry.key.escape_debug());
-    Diagnostic::error("E201", message).at(entry.key_span.clone(), "").help(hint)
+    let message = format!("`{}` is no key here", shown(&entry.key));
+    Diagnostic::error("E201", message).at(entry.key_span.clone(), "").help_if(hint)
 }
 
 /// Something of the language that has not been built.

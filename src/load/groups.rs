@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::load::diagnostic::{Diagnostic, Page};
 use crate::load::document::{Entry, Node, Table, Tree, parse};
-use crate::load::source::{Reader, Source, digest};
+use crate::load::source::{Reader, Source, digest, foreign};
 use crate::load::step::{Frame, Read};
 use crate::load::vars;
 use crate::model::fields::nearest;
@@ -26,6 +26,8 @@ pub(super) const SECTIONS: [(&str, Section); 3] =
 const MAX_DEPTH: usize = 8;
 /// The most files that one runbook may take in.
 const MAX_FILES: usize = 64;
+/// The most steps of a runbook, those of the files it takes in counted.
+const MAX_STEPS: usize = 1_000;
 
 /// The files that a runbook takes steps from, in the order in which they are first named.
 #[derive(Debug)]
@@ -126,6 +128,7 @@ impl Gatherer<'_> {
             Ok(source) => source,
             Err(errors) => return self.unreadable(index, errors.pages, errors.list, at),
         };
+        self.found.extend(foreign(&source));
         source.base = self.next;
         self.next = source.end() + 1;
         self.list[index].page = Some(Page::of(&source));
@@ -146,7 +149,7 @@ impl Gatherer<'_> {
         for error in errors {
             self.found.push(match error.span.clone() {
                 Some(span) => error.at(span.start + base..span.end + base, "here").also(at.clone(), "taken in here"),
-                None => Diagnostic::error("E315", error.message).at(at.clone(), ""),
+                None => Diagnostic { code: "E315", ..error.at(at.clone(), "") },
             });
         }
         if let Some(page) = pages.into_iter().next() {
@@ -198,10 +201,11 @@ pub(super) struct Shelf<'g> {
 fn shelf<'g>(group: &'g Group, found: &mut Vec<Diagnostic>) -> Option<Shelf<'g>> {
     let (source, root) = group.read.as_ref()?;
     let mut table = Table::of(root, "the file", root.span.start..root.span.start, found)?;
-    for key in ["name", "title", "about"] {
-        table.string(key, found);
+    for key in ["name", "title"] {
+        table.line(key, found);
     }
-    let vars = vars::declarations(table.entries("vars", found).unwrap_or_default(), found);
+    table.lines("about", found);
+    let vars = vars::declarations(table.few_entries("vars", vars::MOST, found), found);
     let entries = SECTIONS.into_iter().map(|(key, section)| (section, table.tables(key, found))).collect();
     table.finish(found);
     Some(Shelf { name: &group.name, source, root, vars, entries })
@@ -223,17 +227,23 @@ pub(super) struct Taker<'n> {
     pub(super) steps: Vec<Read<'n>>,
     /// Which sections of which groups were taken, and where they were named.
     taken: BTreeMap<(String, Section), Range<usize>>,
+    /// Whether there were more steps than are read.
+    full: bool,
 }
 
 impl<'n> Taker<'n> {
     pub(super) fn new(groups: &'n Groups, found: &mut Vec<Diagnostic>) -> Self {
         let shelves = groups.list.iter().filter_map(|group| shelf(group, found)).collect();
-        Self { groups, shelves, steps: Vec::new(), taken: BTreeMap::new() }
+        Self { groups, shelves, steps: Vec::new(), taken: BTreeMap::new(), full: false }
     }
 
     /// Reads the entries of one section.
     pub(super) fn entries(&mut self, nodes: &[&'n Node], section: Section, frame: &Rc<Frame<'n>>, found: &mut Vec<Diagnostic>) {
         for node in nodes {
+            if self.steps.len() == MAX_STEPS {
+                self.too_many(node, found);
+                return;
+            }
             if node.entries().is_some_and(|entries| entries.iter().any(|entry| entry.key == "use")) {
                 self.take(node, section, frame, found);
             } else {
@@ -243,12 +253,21 @@ impl<'n> Taker<'n> {
         }
     }
 
+    /// Told once: what comes after is not read.
+    fn too_many(&mut self, node: &Node, found: &mut Vec<Diagnostic>) {
+        if !self.full {
+            let message = format!("there are more than {MAX_STEPS} steps");
+            found.push(Diagnostic::error("E304", message).at(node.span.clone(), "the first that is too much"));
+        }
+        self.full = true;
+    }
+
     fn take(&mut self, node: &'n Node, section: Section, frame: &Rc<Frame<'n>>, found: &mut Vec<Diagnostic>) {
         let Some(mut table) = Table::of(node, section.word(), node.span.clone(), found) else { return };
         let name = table.string("use", found);
         let at = table.find("use");
         let phase = frame.phase(&mut table, found).or_else(|| frame.phase.clone());
-        let with = table.entries("with", found).unwrap_or_default();
+        let with = table.few_entries("with", vars::MOST, found);
         table.finish(found);
         // a name that leads nowhere was told when the files were gathered
         if self.groups.refused.contains(&at.start) {

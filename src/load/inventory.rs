@@ -1,25 +1,40 @@
 //! `inventory.toml`: hosts, groups, defaults and target groups, resolved: host over group over defaults.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::load::diagnostic::{Diagnostic, Diagnostics};
-use crate::load::document::{Entry, Node, Table, inside, parse, wrong_type};
-use crate::load::source::{Source, read};
+use crate::load::document::{self, Node, Table, inside, parse, wrong_type};
+use crate::load::source::{Source, foreign, read};
+use crate::model::grammar::{self, GROUP, INSTANCE, KEY_ALIAS, TAG, TARGET, USER, canonical_address, code_point, is_seen, shown};
 use crate::model::host::Host;
-use crate::model::id::{HostName, VarName};
+use crate::model::id::{HostName, IdError, VarName};
 use crate::model::inventory::{Group, GroupError, Inventory, resolve_groups};
 use crate::model::selector::Selector;
+use crate::model::vars::fits_command;
 
 /// The most hosts and groups of an inventory.
-const MAX_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 5_000;
+/// The most tags, and the most targets, of a host.
+const MAX_LABELS: usize = 64;
 
 /// Reads an inventory. `home` is what `~/` stands for in the paths of this machine; none leaves it as it is.
 pub fn load(path: &Path, home: Option<&Path>) -> Result<Inventory, Diagnostics> {
     let source = read(path)?;
     from_source(&source, home)
+}
+
+/// Reads an inventory, and says as well what should not be as it is.
+pub fn check(path: &Path, home: Option<&Path>) -> (Result<Inventory, Diagnostics>, Diagnostics) {
+    let warnings = |list| Diagnostics::new(path, "".into(), list);
+    match read(path) {
+        Ok(source) => (from_source(&source, home), warnings(foreign(&source).into_iter().collect())),
+        Err(errors) => (Err(errors), warnings(Vec::new())),
+    }
 }
 
 /// Takes a text for an inventory.
@@ -45,12 +60,13 @@ struct Access {
 
 struct RawHost {
     name: HostName,
-    at: std::ops::Range<usize>,
+    at: Range<usize>,
     address: String,
+    address_at: Range<usize>,
     host_key_alias: Option<String>,
     instance_id: Option<String>,
     tags: Vec<String>,
-    targets: BTreeMap<String, String>,
+    targets: BTreeMap<String, (String, Range<usize>)>,
     access: Access,
 }
 
@@ -95,7 +111,7 @@ impl Loader<'_> {
         self.resolve(defaults, hosts, groups, &members, target_groups)
     }
 
-    fn defaults(&mut self, entry: &Entry) -> Access {
+    fn defaults(&mut self, entry: &document::Entry) -> Access {
         let Some(mut table) = Table::of(&entry.node, "defaults", entry.key_span.clone(), self.found) else {
             return Access::default();
         };
@@ -108,17 +124,40 @@ impl Loader<'_> {
     fn access(&mut self, table: &mut Table<'_>) -> Access {
         let user = table.string("user", self.found).map(str::to_owned);
         if let Some(user) = &user {
-            let bad = user.starts_with('-') || user.len() > 64 || user.contains(|c: char| c.is_whitespace() || c.is_control());
-            if bad {
-                self.found.push(Diagnostic::error("E204", "this is no user name").at(table.find("user"), ""));
-            }
+            self.named(USER.check(user), table.find("user"));
         }
         let port = table.number("port", 1, 65535, self.found).and_then(|n| u16::try_from(n).ok());
-        let identity = table.string("identity", self.found).map(|text| self.path(text));
-        let known_hosts =
-            table.strings("known_hosts", self.found).map(|list| list.iter().map(|(text, _)| self.path(text)).collect());
+        let identity = table.string("identity", self.found).map(|text| {
+            self.path_text(text, table.find("identity"));
+            self.path(text)
+        });
+        let known_hosts = table.strings("known_hosts", self.found).map(|list| {
+            list.into_iter()
+                .map(|(text, node)| {
+                    self.path_text(text, node.span.clone());
+                    self.path(text)
+                })
+                .collect()
+        });
         let vars = table.entries("vars", self.found).map(|entries| self.vars(entries)).unwrap_or_default();
         Access { user, port, identity, known_hosts, vars }
+    }
+
+    /// Tells what is wrong with a name.
+    fn named(&mut self, checked: Result<(), IdError>, at: Range<usize>) {
+        if let Err(error) = checked {
+            self.found.push(Diagnostic::error("E204", error.to_string()).at(at, ""));
+        }
+    }
+
+    /// Tells what is wrong with a path of this machine.
+    fn path_text(&mut self, text: &str, at: Range<usize>) {
+        let message = match text.chars().find(|c| !is_seen(*c)) {
+            Some(c) => format!("`{}` is no path: it has {}", shown(text), code_point(c)),
+            None if text.is_empty() => "the path is empty".to_owned(),
+            None => return,
+        };
+        self.found.push(Diagnostic::error("E204", message).at(at, ""));
     }
 
     fn path(&self, text: &str) -> PathBuf {
@@ -132,7 +171,7 @@ impl Loader<'_> {
         }
     }
 
-    fn vars(&mut self, entries: &[Entry]) -> BTreeMap<String, Value> {
+    fn vars(&mut self, entries: &[document::Entry]) -> BTreeMap<String, Value> {
         let mut vars = BTreeMap::new();
         for entry in entries {
             if let Err(error) = VarName::parse(&entry.key) {
@@ -142,12 +181,16 @@ impl Loader<'_> {
             if value.is_object() {
                 self.found.push(wrong_type(&entry.key, "a text, number, truth value or list", &entry.node));
             }
+            if let Err(message) = fits_command(&value) {
+                let message = format!("`{}` {message}", shown(&entry.key));
+                self.found.push(Diagnostic::error("E204", message).at(entry.node.span.clone(), ""));
+            }
             vars.insert(entry.key.clone(), value);
         }
         vars
     }
 
-    fn hosts(&mut self, entries: &[Entry]) -> Vec<RawHost> {
+    fn hosts(&mut self, entries: &[document::Entry]) -> Vec<RawHost> {
         if let Some(entry) = entries.get(MAX_ENTRIES) {
             let message = format!("there are more than {MAX_ENTRIES} hosts");
             self.found.push(Diagnostic::error("E401", message).at(entry.key_span.clone(), ""));
@@ -156,7 +199,7 @@ impl Loader<'_> {
         entries.iter().filter_map(|entry| self.host(entry)).collect()
     }
 
-    fn host(&mut self, entry: &Entry) -> Option<RawHost> {
+    fn host(&mut self, entry: &document::Entry) -> Option<RawHost> {
         let at = entry.key_span.clone();
         let name = match HostName::parse(&entry.key) {
             Ok(name) if name.as_str() != "all" => Some(name),
@@ -172,45 +215,81 @@ impl Loader<'_> {
         };
         let mut table = Table::of(&entry.node, &entry.key, at.clone(), self.found)?;
         let access = self.access(&mut table);
-        let address = table.string("address", self.found);
-        if let Some(address) = address
-            && !is_address(address)
-        {
-            let found = Diagnostic::error("E204", "this is neither an address nor a DNS name").at(table.find("address"), "");
-            self.found.push(found.help_if(address.contains(':').then(|| "the port has a key of its own: port = 22".to_owned())));
-        }
+        let address = self.address(&mut table, name.as_ref(), &at);
         let host_key_alias = table.string("host_key_alias", self.found).map(str::to_owned);
-        let instance_id = table.string("instance_id", self.found).map(str::to_owned);
-        if instance_id.as_ref().is_some_and(|id| !is_instance_id(id)) {
-            let message = "this is no instance id: 1 to 64 letters, digits and . _ : -";
-            self.found.push(Diagnostic::error("E204", message).at(table.find("instance_id"), ""));
+        if let Some(alias) = &host_key_alias {
+            self.named(KEY_ALIAS.check(alias), table.find("host_key_alias"));
         }
-        let mut tags = Vec::new();
-        for (tag, node) in table.strings("tags", self.found).unwrap_or_default() {
-            let selectable = Selector::parse(&format!("tag:{tag}")).is_ok_and(|s| !s.text().contains(',') && !tag.contains(' '));
-            if !selectable {
-                self.found.push(Diagnostic::error("E204", "no selector could name this tag").at(node.span.clone(), ""));
+        let instance_id = table.string("instance_id", self.found).map(str::to_owned);
+        if let Some(id) = &instance_id {
+            self.named(INSTANCE.check(id), table.find("instance_id"));
+        }
+        let tags = self.tags(&mut table);
+        let targets = self.targets(&mut table);
+        // a way that is written down and not gone would lead somewhere else
+        table.unbuilt(&["jump"], self.found);
+        let address_at = if table.has("address") { table.find("address") } else { at.clone() };
+        table.finish(self.found);
+        let name = name?;
+        Some(RawHost { name, at, address, address_at, host_key_alias, instance_id, tags, targets, access })
+    }
+
+    /// Where a host is reached: its own key, else its name.
+    fn address(&mut self, table: &mut Table<'_>, name: Option<&HostName>, at: &Range<usize>) -> String {
+        if let Some(text) = table.string("address", self.found) {
+            if let Err(error) = grammar::address(text) {
+                let found = Diagnostic::error("E204", error.to_string()).at(table.find("address"), "");
+                let has_port = text.contains(':') && text.parse::<core::net::IpAddr>().is_err();
+                self.found.push(found.help_if(has_port.then(|| "the port has a key of its own: port = 22".to_owned())));
             }
-            if !tags.iter().any(|t| t == tag) {
+            return text.to_owned();
+        }
+        let name = name.map(ToString::to_string).unwrap_or_default();
+        if !table.has("address") && !name.is_empty() && grammar::address(&name).is_err() {
+            let message = format!("`{name}` has no address, and its name is none");
+            self.found.push(Diagnostic::error("E204", message).at(at.clone(), "").help("add address = \"…\""));
+        }
+        name
+    }
+
+    fn tags(&mut self, table: &mut Table<'_>) -> Vec<String> {
+        let mut tags: Vec<String> = Vec::new();
+        let list = table.strings("tags", self.found).unwrap_or_default();
+        if list.len() > MAX_LABELS {
+            let message = format!("there are more than {MAX_LABELS} tags");
+            self.found.push(Diagnostic::error("E401", message).at(table.find("tags"), ""));
+        }
+        for (tag, node) in list.into_iter().take(MAX_LABELS) {
+            self.named(TAG.check(tag), node.span.clone());
+            if !tags.iter().any(|known| known == tag) {
                 tags.push(tag.to_owned());
             }
         }
+        tags
+    }
+
+    /// The ids of the host in target groups, with their places.
+    fn targets(&mut self, table: &mut Table<'_>) -> BTreeMap<String, (String, Range<usize>)> {
         let mut targets = BTreeMap::new();
-        for target in table.entries("targets", self.found).unwrap_or_default() {
+        let entries = table.entries("targets", self.found).unwrap_or_default();
+        if entries.len() > MAX_LABELS {
+            let message = format!("there are more than {MAX_LABELS} targets");
+            self.found.push(Diagnostic::error("E401", message).at(table.find("targets"), ""));
+        }
+        for target in entries.iter().take(MAX_LABELS) {
+            let at = target.node.span.clone();
             match target.node.value() {
-                Value::String(id) if !id.is_empty() => drop(targets.insert(target.key.clone(), id)),
+                Value::String(id) if !id.is_empty() => {
+                    self.named(TARGET.check(&id), at.clone());
+                    targets.insert(target.key.clone(), (id, at));
+                }
                 _ => self.found.push(wrong_type(&target.key, "the id of a target, a text", &target.node)),
             }
         }
-        // a way that is written down and not gone would lead somewhere else
-        table.unbuilt(&["jump"], self.found);
-        table.finish(self.found);
-        let name = name?;
-        let address = address.map_or_else(|| name.to_string(), str::to_owned);
-        Some(RawHost { name, at, address, host_key_alias, instance_id, tags, targets, access })
+        targets
     }
 
-    fn groups<'n>(&mut self, entries: &'n [Entry]) -> Vec<RawGroup<'n>> {
+    fn groups<'n>(&mut self, entries: &'n [document::Entry]) -> Vec<RawGroup<'n>> {
         if let Some(entry) = entries.get(MAX_ENTRIES) {
             let message = format!("there are more than {MAX_ENTRIES} groups");
             self.found.push(Diagnostic::error("E401", message).at(entry.key_span.clone(), ""));
@@ -219,12 +298,9 @@ impl Loader<'_> {
         entries.iter().filter_map(|entry| self.group(entry)).collect()
     }
 
-    fn group<'n>(&mut self, entry: &'n Entry) -> Option<RawGroup<'n>> {
+    fn group<'n>(&mut self, entry: &'n document::Entry) -> Option<RawGroup<'n>> {
         // a group is named by `@NAME`, so its name follows the grammar of host names
-        if HostName::parse(&entry.key).is_err() {
-            let message = format!("`{}` is not a group name: letters, digits and . _ -", entry.key.escape_debug());
-            self.found.push(Diagnostic::error("E204", message).at(entry.key_span.clone(), ""));
-        }
+        self.named(GROUP.check(&entry.key), entry.key_span.clone());
         let mut table = Table::of(&entry.node, &entry.key, entry.key_span.clone(), self.found)?;
         let access = self.access(&mut table);
         let protected = table.bool("protected", self.found).unwrap_or(false);
@@ -247,9 +323,10 @@ impl Loader<'_> {
         Some(RawGroup { name: entry.key.clone(), selectors, protected, access })
     }
 
-    fn target_groups(&mut self, entries: &[Entry]) -> BTreeMap<String, Map<String, Value>> {
+    fn target_groups(&mut self, entries: &[document::Entry]) -> BTreeMap<String, Map<String, Value>> {
         let mut groups = BTreeMap::new();
         for entry in entries {
+            self.named(TARGET.check(&entry.key), entry.key_span.clone());
             let Some(mut table) = Table::of(&entry.node, &entry.key, entry.key_span.clone(), self.found) else { continue };
             for key in ["arn", "region", "account"] {
                 table.string(key, self.found);
@@ -290,6 +367,24 @@ impl Loader<'_> {
         None
     }
 
+    /// Tells of targets that two hosts have.
+    fn one_target_each(&mut self, hosts: &[RawHost]) {
+        let mut known: BTreeMap<(&str, &str), (&HostName, &Range<usize>)> = BTreeMap::new();
+        for host in hosts {
+            for (group, (id, at)) in &host.targets {
+                match known.get(&(group.as_str(), id.as_str())) {
+                    None => drop(known.insert((group, id), (&host.name, at))),
+                    Some((first, first_at)) => {
+                        let message =
+                            format!("hosts `{first}` and `{}` are both `{}` in `{}`", host.name, shown(id), shown(group));
+                        let found = Diagnostic::error("E406", message).at(at.clone(), "again");
+                        self.found.push(found.also((*first_at).clone(), "first"));
+                    }
+                }
+            }
+        }
+    }
+
     fn resolve(
         &mut self,
         defaults: Access,
@@ -305,6 +400,8 @@ impl Loader<'_> {
             }
         }
         let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
+        self.one_target_each(&hosts);
+        let mut places = Places::default();
         let (mut resolved, mut own_vars, mut targets) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let mut no_user = Vec::new();
         for (host, belongs) in hosts.into_iter().zip(belongs) {
@@ -323,10 +420,15 @@ impl Loader<'_> {
                 own_vars.insert(host.name.clone(), own);
             }
             if !host.targets.is_empty() {
-                targets.insert(host.name.clone(), host.targets);
+                let ids = host.targets.into_iter().map(|(group, (id, _))| (group, id));
+                targets.insert(host.name.clone(), ids.collect());
+            }
+            let port = levels.iter().find_map(|level| level.port).unwrap_or(22);
+            if let Some(same) = places.take(&host.name, (&host.address, port), &host.address_at) {
+                self.found.push(same);
             }
             resolved.push(Host {
-                port: levels.iter().find_map(|level| level.port).unwrap_or(22),
+                port,
                 identity: levels.iter().find_map(|level| level.identity.clone()),
                 known_hosts: levels.iter().find_map(|level| level.known_hosts.clone()).unwrap_or_default(),
                 user: user.unwrap_or_default(),
@@ -368,22 +470,26 @@ impl Loader<'_> {
     }
 }
 
-fn is_instance_id(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+/// The places where hosts are reached, each with who has it.
+#[derive(Default)]
+struct Places {
+    known: BTreeMap<(String, u16), (HostName, Range<usize>)>,
 }
 
-/// An IP address or a DNS name: nothing that could be taken for an option, a port or a user.
-fn is_address(text: &str) -> bool {
-    if text.parse::<core::net::IpAddr>().is_ok() {
-        return true;
+impl Places {
+    /// Gives a place to a host, or says who has it: two names of one machine would be changed at the same time.
+    fn take(&mut self, name: &HostName, (address, port): (&str, u16), at: &Range<usize>) -> Option<Diagnostic> {
+        match self.known.entry((canonical_address(address), port)) {
+            Entry::Vacant(free) => {
+                free.insert((name.clone(), at.clone()));
+                None
+            }
+            Entry::Occupied(taken) => {
+                let (first, first_at) = taken.get();
+                let message = format!("hosts `{first}` and `{name}` are one: both are port {port} of {}", taken.key().0);
+                let found = Diagnostic::error("E406", message).at(at.clone(), "again").also(first_at.clone(), "first");
+                Some(found.help("keep one of them, with the tags and groups of both"))
+            }
+        }
     }
-    let (address, zone) = text.split_once('%').unwrap_or((text, "x"));
-    if !zone.is_empty() && text.contains('%') {
-        return address.parse::<core::net::Ipv6Addr>().is_ok()
-            && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    }
-    text.len() <= 253
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

@@ -9,18 +9,21 @@ mod credentials;
 mod sh;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::load::diagnostic::Diagnostic;
+use crate::load::diagnostic::{Diagnostic, Severity};
 use crate::load::document::{Node, Tree};
 use crate::load::lint::sh::{Command, commands};
 use crate::load::secrets::Secrets;
 use crate::load::source::Source;
 use crate::load::step::Read;
 use crate::model::plan::Section;
-use crate::model::template::SHELL_KEYS;
+use crate::model::runbook::SignatureDecl;
+use crate::model::template::{SHELL_KEYS, placeholders};
+use crate::model::when::When;
 use crate::steps::Class;
 
 /// Shell text of a step.
@@ -42,9 +45,19 @@ impl Script<'_> {
 }
 
 /// Warns. `files` are the runbook and those that it takes in.
-pub(super) fn warn(steps: &[Read<'_>], files: &[(&Source, &Node)], secrets: &Secrets, found: &mut Vec<Diagnostic>) {
+pub(super) fn warn(
+    steps: &[Read<'_>],
+    signatures: &[SignatureDecl],
+    files: &[(&Source, &Node)],
+    secrets: &Secrets,
+    found: &mut Vec<Diagnostic>,
+) {
     unverified(steps, found);
     unused(steps, secrets, found);
+    // a step that could not be read may be the one that reads it
+    if found.iter().all(|found| found.severity == Severity::Warning) {
+        unread(steps, signatures, files.first(), found);
+    }
     let scripts: Vec<Script<'_>> = steps.iter().flat_map(scripts).collect();
     for script in &scripts {
         commands::warn(script, found);
@@ -115,6 +128,29 @@ fn unused(steps: &[Read<'_>], secrets: &Secrets, found: &mut Vec<Diagnostic>) {
             let help = format!("name it in a step: secrets = [\"{}\"]", name.escape_debug());
             found.push(Diagnostic::warning("W313", message).at(at.clone(), "").help(help));
         }
+    }
+}
+
+/// Variables that nothing reads. A program that a command starts may read any of them, so that only a runbook without
+/// commands is known not to.
+fn unread(steps: &[Read<'_>], signatures: &[SignatureDecl], root: Option<&(&Source, &Node)>, found: &mut Vec<Diagnostic>) {
+    let vars = root.and_then(|(_, root)| root.entries()?.iter().find(|entry| entry.key == "vars")?.node.entries());
+    if steps.iter().any(|step| !scripts(step).is_empty()) {
+        return;
+    }
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    let all = steps.iter().map(|step| &step.decl.fields).chain(signatures.iter().map(|signature| &signature.fields));
+    names.extend(all.flat_map(placeholders).map(|placeholder| placeholder.name));
+    for step in steps {
+        let given = step.decl.own_vars.iter().flatten().filter_map(|var| var.with.clone());
+        let given = Map::from_iter(given.enumerate().map(|(n, value)| (n.to_string(), value)));
+        names.extend(placeholders(&given).into_iter().map(|placeholder| placeholder.name));
+        let when = step.decl.when.as_deref().and_then(|text| When::parse(text).ok());
+        names.extend(when.iter().flat_map(When::names).map(ToString::to_string));
+    }
+    for entry in vars.unwrap_or_default().iter().filter(|entry| !names.contains(&entry.key)) {
+        let message = format!("nothing reads the variable `{}`", entry.key.escape_debug());
+        found.push(Diagnostic::warning("W315", message).at(entry.key_span.clone(), "").help("use it, or take it out"));
     }
 }
 
@@ -290,9 +326,16 @@ mod tests {
                       set = { method = \"POST\", url = \"http://127.0.0.1:1/?on={{ value }}\" }\n";
         assert_eq!(warned(&format!("{switch}close = \"never\"\nbecause = \"x\"")), ["W309 \"never\""]);
         assert_eq!(warned(&format!("{switch}close = \"always\"")), NONE);
-        assert_eq!(warned("[vars]\ntoken = { default = \"abcd\" }"), ["W308 \"abcd\""]);
-        assert_eq!(warned("[vars]\nbase = { type = \"url\", default = \"http://localhost:1/\" }"), ["W306 localhost"]);
-        assert_eq!(warned("[vars]\ntoken = { type = \"string\", default = \"\", allow_empty = true }"), NONE);
+        assert_eq!(warned("[vars]\ntoken = { default = \"abcd\" }"), ["W315 token", "W308 \"abcd\""]);
+        assert_eq!(
+            warned("[vars]\nbase = { type = \"url\", default = \"http://localhost:1/\" }"),
+            ["W315 base", "W306 localhost"]
+        );
+        assert_eq!(warned("[vars]\ntoken = { type = \"string\", default = \"\", allow_empty = true }"), ["W315 token"]);
+        let used = "[vars]\nport = { default = 1 }\non = { default = true }\n[[precheck]]\nid = \"p\"\nkind = \"port\"\nport = \"{{ port }}\"\nwhen = \"on\"";
+        assert_eq!(warned(used), NONE);
+        let command = "[vars]\napp = { default = \"x\" }\n[[precheck]]\nid = \"p\"\nkind = \"require\"\nrun = \"./look\"";
+        assert_eq!(warned(command), NONE, "what it starts may read it");
         assert_eq!(warned("[secrets]\nkey = { env = \"X\" }"), ["W313 key"]);
     }
 }

@@ -7,6 +7,7 @@ use crate::load::document::Table;
 use crate::load::rollout::{duration, word};
 use crate::load::step::{Frame, plain};
 use crate::model::fields::nearest;
+use crate::model::grammar::TAG;
 use crate::model::plan::{Backoff, Retry, Scope};
 use crate::steps::Kind;
 
@@ -35,7 +36,7 @@ impl Frame<'_> {
             retry: retry(table, found),
             acts_as: self.acts_as(kind, scope, table, found),
             secrets: self.named_secrets(kind, table, found),
-            tags: tags(table, found),
+            tags: table.names("tags", &TAG, found),
         }
     }
 
@@ -158,14 +159,6 @@ fn retry(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<Retry> {
     let backoff = text.and_then(|text| word("backoff", text, BACKOFF, &table, found)).unwrap_or_default();
     table.finish(found);
     Some(Retry { times: times.and_then(|times| u32::try_from(times).ok())?, delay, backoff })
-}
-
-fn tags(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Vec<String> {
-    let list = table.strings("tags", found).unwrap_or_default();
-    for (_, node) in list.iter().filter(|(tag, _)| tag.is_empty()) {
-        found.push(Diagnostic::error("E204", "a tag is empty").at(node.span.clone(), ""));
-    }
-    list.into_iter().map(|(tag, _)| tag.to_owned()).collect()
 }
 
 /// What `sudo -u` can be given without being taken for something else.

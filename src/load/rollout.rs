@@ -7,11 +7,14 @@ use serde_json::Value;
 use crate::load::diagnostic::Diagnostic;
 use crate::load::document::{Table, Tree};
 use crate::model::fields::nearest;
+use crate::model::grammar::PHASE;
 use crate::model::plan::{BatchSize, Order, Phase, Rollout};
 use crate::model::time::parse_duration;
 
-/// The largest count that is read: as many as an inventory can have, and more.
-const MAX_COUNT: usize = 100_000;
+/// The most sizes of batches, and the most phases, that are read.
+const MAX_LISTED: usize = 100;
+/// The longest time that a run waits for anything it is told to wait for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads `[rollout]`.
 pub(super) fn rollout(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Rollout {
@@ -20,11 +23,15 @@ pub(super) fn rollout(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Rol
     let Some(mut table) = Table::of(&entry.node, "rollout", entry.key_span.clone(), found) else { return rollout };
     if let Some(list) = table.strings("batches", found) {
         let mut batches = Vec::new();
-        for (text, node) in &list {
+        for (text, node) in list.iter().take(MAX_LISTED) {
             match BatchSize::parse(text) {
                 Ok(size) => batches.push(size),
                 Err(message) => found.push(Diagnostic::error("E204", message).at(node.span.clone(), "")),
             }
+        }
+        if list.len() > MAX_LISTED {
+            let message = format!("`batches` has more than {MAX_LISTED} sizes");
+            found.push(Diagnostic::error("E204", message).at(table.find("batches"), ""));
         }
         if list.is_empty() {
             found.push(Diagnostic::error("E204", "`batches` is empty").at(table.find("batches"), ""));
@@ -53,9 +60,9 @@ fn share(key: &'static str, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) 
         Tree::Plain(Value::String(text)) => BatchSize::parse(text).ok(),
         _ => None,
     };
-    let size = size.filter(|size| !matches!(size, BatchSize::Count(n) if *n == 0 || *n > MAX_COUNT));
+    let size = size.filter(|size| !matches!(size, BatchSize::Count(n) if *n == 0 || *n > BatchSize::MOST));
     if size.is_none() {
-        let message = format!("`{key}` must be a count from 1 to {MAX_COUNT}, or a percentage such as \"25%\"");
+        let message = format!("`{key}` must be a count from 1 to {}, or a percentage such as \"25%\"", BatchSize::MOST);
         found.push(Diagnostic::error("E204", message).at(entry.node.span.clone(), ""));
     }
     size
@@ -90,12 +97,20 @@ pub(super) fn word<T: Copy>(
 /// Reads every `[[phase]]`.
 pub(super) fn phases(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
-    for node in table.tables("phase", found) {
+    let nodes = table.tables("phase", found);
+    if let Some(node) = nodes.get(MAX_LISTED) {
+        let message = format!("there are more than {MAX_LISTED} phases");
+        found.push(Diagnostic::error("E204", message).at(node.span.clone(), "the first that is too much"));
+    }
+    for node in nodes.into_iter().take(MAX_LISTED) {
         let Some(mut table) = Table::of(node, "phase", node.span.clone(), found) else { continue };
         let name = table.string("name", found);
         let name = table.need("name", name, "\"…\"", found);
         let budget = duration("budget", &mut table, found);
         if let Some(name) = name {
+            if let Err(error) = PHASE.check(name) {
+                found.push(Diagnostic::error("E204", error.to_string()).at(table.find("name"), ""));
+            }
             if phases.iter().any(|phase| phase.name == name) {
                 let message = format!("the phase `{}` is there twice", name.escape_debug());
                 found.push(Diagnostic::error("E310", message).at(table.find("name"), ""));
@@ -107,8 +122,12 @@ pub(super) fn phases(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Vec<
     phases
 }
 
-/// A duration under a key.
+/// A time under a key, at most a day.
 pub(super) fn duration(key: &'static str, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<Duration> {
     let text = table.string(key, found)?;
-    parse_duration(text).map_err(|message| found.push(Diagnostic::error("E204", message).at(table.find(key), ""))).ok()
+    let read = parse_duration(text).and_then(|time| match time <= LONGEST {
+        true => Ok(time),
+        false => Err(format!("`{key}` is at most 24h")),
+    });
+    read.map_err(|message| found.push(Diagnostic::error("E204", message).at(table.find(key), ""))).ok()
 }

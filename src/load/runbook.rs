@@ -8,10 +8,11 @@ use crate::load::diagnostic::{Diagnostic, Diagnostics, Page, Severity};
 use crate::load::document::{Node, Table, parse};
 use crate::load::groups::{Groups, SECTIONS, Taker};
 use crate::load::rollout::{phases, rollout};
-use crate::load::source::{Reader, Source, list, read};
+use crate::load::source::{Reader, Source, foreign, list, read, read_below};
 use crate::load::step::{Frame, Read};
 use crate::load::{condition, lint, secrets, vars};
 use crate::model::fields::nearest;
+use crate::model::grammar::TAG;
 use crate::model::id::{RunbookName, looks_like_run_id};
 use crate::model::outcome::Risk;
 use crate::model::runbook::Runbook;
@@ -38,7 +39,8 @@ pub fn check(path: &Path, kinds: &[&'static Kind]) -> (Result<Runbook, Diagnosti
 
 /// Takes a text for a runbook: the runbook or its errors, and the warnings. The files that it takes steps from are read.
 pub fn from_source(source: &Source, kinds: &[&'static Kind]) -> (Result<Runbook, Diagnostics>, Diagnostics) {
-    from_sources(source, kinds, &read)
+    let root = source.path.parent().unwrap_or(Path::new(""));
+    from_sources(source, kinds, &|path| read_below(root, path))
 }
 
 /// The same, where `reader` has the files that it takes steps from.
@@ -47,7 +49,7 @@ pub fn from_sources(source: &Source, kinds: &[&'static Kind], reader: Reader<'_>
         Ok(root) => root,
         Err(errors) => return (Err(errors), Diagnostics::of(vec![Page::of(source)], Vec::new())),
     };
-    let mut found = Vec::new();
+    let mut found: Vec<Diagnostic> = foreign(source).into_iter().collect();
     let groups = Groups::gather(&root, source, reader, &mut found);
     let runbook = Loader { source, kinds, found: &mut found }.runbook(&root, &groups);
     let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(|d| d.severity == Severity::Error);
@@ -97,14 +99,14 @@ impl Loader<'_> {
     fn runbook(&mut self, root: &Node, groups: &Groups) -> Option<Runbook> {
         let mut table = Table::of(root, "the file", root.span.start..root.span.start, self.found)?;
         let name = self.name(&mut table);
-        let title = table.string("title", self.found).map(str::to_owned);
+        let title = table.line("title", self.found).map(str::to_owned);
         let title = table.need("title", title, "\"…\"", self.found);
-        let about = table.string("about", self.found).unwrap_or("").to_owned();
-        let tags = table.strings("tags", self.found).unwrap_or_default().into_iter().map(|(tag, _)| tag.to_owned()).collect();
-        let docs = table.string("docs", self.found).map(str::to_owned);
+        let about = table.lines("about", self.found).unwrap_or("").to_owned();
+        let tags = table.names("tags", &TAG, self.found);
+        let docs = table.line("docs", self.found).map(str::to_owned);
         let claim = self.claim(&mut table);
-        let vars = vars::declarations(table.entries("vars", self.found).unwrap_or_default(), self.found);
-        let secrets = table.entries("secrets", self.found).unwrap_or_default();
+        let vars = vars::declarations(table.few_entries("vars", vars::MOST, self.found), self.found);
+        let secrets = table.few_entries("secrets", vars::MOST, self.found);
         let secrets = secrets::declarations(secrets, self.source, &vars, self.found);
         let rollout = rollout(&mut table, self.found);
         let phases = phases(&mut table, self.found);
@@ -132,7 +134,7 @@ impl Loader<'_> {
         }
         let risk = self.risk(claim, &steps);
         let defaults: Vec<(&Source, &Node)> = shelves.iter().map(|shelf| (shelf.source, shelf.root)).collect();
-        lint::warn(&steps, &[&[(self.source, root)], defaults.as_slice()].concat(), &secrets, self.found);
+        lint::warn(&steps, &signatures, &[&[(self.source, root)], defaults.as_slice()].concat(), &secrets, self.found);
         Some(Runbook {
             name: name?,
             title: title?,

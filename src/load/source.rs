@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::load::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::document::{Node, written_part};
+use crate::model::grammar::{code_point, is_seen};
 
 /// The largest file that is read.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -28,6 +29,8 @@ pub struct Source {
     pub sha256: String,
     /// The number of its first byte: where several files are read together, one number names a place in all of them.
     pub base: usize,
+    /// The user it belongs to, where that is neither root nor the one who reads it.
+    pub foreign: Option<u32>,
 }
 
 impl Source {
@@ -63,11 +66,23 @@ pub type Reader<'r> = &'r dyn Fn(&Path) -> Result<Source, Diagnostics>;
 
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Source, Diagnostics> {
-    let bytes = bytes(path).map_err(|message| {
-        let found = Diagnostic::error("E101", message);
-        Diagnostics::new(path, Arc::from(""), vec![found])
-    })?;
-    decode(path, bytes)
+    let refused = |found: Box<Diagnostic>| Diagnostics::new(path, Arc::from(""), vec![*found]);
+    let (bytes, foreign) = bytes(path).map_err(refused)?;
+    decode(path, bytes).map(|source| Source { foreign, ..source })
+}
+
+/// Reads a file that a file in `root` names: a link out of that directory is not followed.
+pub fn read_below(root: &Path, path: &Path) -> Result<Source, Diagnostics> {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    // what cannot be resolved is told by reading it
+    if let (Ok(real), Ok(inside)) = (fs::canonicalize(path), fs::canonicalize(root))
+        && !real.starts_with(&inside)
+    {
+        let message = format!("cannot read {}: it leads out of {}, to {}", path.display(), root.display(), real.display());
+        let found = Diagnostic::error("E101", message).help("put the file itself there");
+        return Err(Diagnostics::new(path, Arc::from(""), vec![found]));
+    }
+    read(path)
 }
 
 /// Takes bytes for the text of a file.
@@ -87,34 +102,83 @@ pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostics> {
             return Err(refuse(&text, at..at + char::REPLACEMENT_CHARACTER.len_utf8(), format!("the byte{bad} is not UTF-8")));
         }
     };
-    match text.find('\0') {
-        Some(at) => Err(refuse(&text, at..at + 1, "the file contains a NUL byte".to_owned())),
-        None => Ok(Source { path: path.to_owned(), text: text.into(), sha256, base: 0 }),
+    // some editors begin a file so; it says nothing
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    if let Some(at) = text.find('\0') {
+        return Err(refuse(&text, at..at + 1, "the file contains a NUL byte".to_owned()));
+    }
+    let unseen = unseen(&text);
+    if !unseen.is_empty() {
+        return Err(Diagnostics::new(path, text.into(), unseen));
+    }
+    Ok(Source { path: path.to_owned(), text: text.into(), sha256, base: 0, foreign: None })
+}
+
+/// Characters that no reader of the file would see, wherever they stand: what is read must be what is done.
+fn unseen(text: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut before = ' ';
+    for (at, c) in text.char_indices().filter(|(_, c)| !c.is_ascii()) {
+        // how a sign is drawn is said after it: as text or in colours
+        let draws = matches!(c, '\u{fe0e}' | '\u{fe0f}') && !before.is_ascii();
+        if !is_seen(c) && !draws {
+            let message = format!("a character that cannot be read stands here: {}", code_point(c));
+            let found_here = Diagnostic::error("E102", message).at(at..at + c.len_utf8(), "here");
+            found.push(found_here.help(format!("take it out; where a value needs it, write \"\\U{:08x}\"", u32::from(c))));
+        }
+        before = c;
+    }
+    found
+}
+
+/// The bytes of a file, and whose it is where it is neither ours nor root's.
+fn bytes(path: &Path) -> Result<(Vec<u8>, Option<u32>), Box<Diagnostic>> {
+    let refused = |why: &str| Box::new(Diagnostic::error("E101", format!("cannot read {}: {why}", path.display())));
+    let failed = |error: io::Error| refused(&reason(&error));
+    check_name(path).map_err(|why| refused(&why))?;
+    let regular = |kind: fs::FileType| match kind.is_file() {
+        true => Ok(()),
+        false => Err(refused(if kind.is_dir() { "it is a directory" } else { "it is no regular file" })),
+    };
+    // to open what is no file may already do something
+    regular(fs::metadata(path).map_err(failed)?.file_type())?;
+    let file = open(path).map_err(failed)?;
+    // what was opened need not be what was looked at before
+    let is = file.metadata().map_err(failed)?;
+    regular(is.file_type())?;
+    if is.mode() & 0o002 != 0 {
+        let why = format!("everybody on this machine can write to it (mode {:04o})", is.mode() & 0o7777);
+        return Err(Box::new(refused(&why).help(format!("chmod o-w {}", path.display()))));
+    }
+    let mut bytes = Vec::new();
+    (&file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused(&format!("it is larger than {} KiB", MAX_BYTES / 1024)));
+    }
+    // half of what somebody is writing may be a whole file of another meaning; what the kernel makes up has no length
+    if bytes.len() as u64 != is.len() {
+        let why =
+            format!("it says that it has {} bytes, and {} were read: it is no file, or is being written", is.len(), bytes.len());
+        return Err(refused(&why));
+    }
+    let ours = [0, rustix::process::geteuid().as_raw()];
+    Ok((bytes, Some(is.uid()).filter(|uid| !ours.contains(uid))))
+}
+
+/// A name that can be told to a person, and typed.
+fn check_name(path: &Path) -> Result<(), String> {
+    let Some(name) = path.to_str() else { return Err("its name is not UTF-8".to_owned()) };
+    match name.chars().find(|c| !is_seen(*c)) {
+        Some(c) => Err(format!("its name has a character that cannot be read: {}", code_point(c))),
+        None => Ok(()),
     }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let irregular = |kind: fs::FileType| {
-        let what = if kind.is_dir() { "a directory" } else { "no regular file" };
-        format!("cannot read {}: it is {what}", path.display())
-    };
-    let failed = |error: io::Error| format!("cannot read {}: {}", path.display(), reason(&error));
-    let kind = fs::metadata(path).map_err(failed)?.file_type();
-    if !kind.is_file() {
-        return Err(irregular(kind));
-    }
-    let file = open(path).map_err(failed)?;
-    // what was opened need not be what was looked at before
-    let kind = file.metadata().map_err(failed)?.file_type();
-    if !kind.is_file() {
-        return Err(irregular(kind));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("cannot read {}: it is larger than {} KiB", path.display(), MAX_BYTES / 1024));
-    }
-    Ok(bytes)
+/// Warns of a file that belongs to somebody else.
+pub(super) fn foreign(source: &Source) -> Option<Diagnostic> {
+    let owner = source.foreign?;
+    let message = format!("{} belongs to the user with id {owner}, who can change what it says", source.path.display());
+    Some(Diagnostic::warning("W101", message).help("use a copy of your own, unless this user may decide what you run"))
 }
 
 /// Without blocking, so that a pipe put in the file's place cannot hang us.

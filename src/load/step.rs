@@ -8,14 +8,13 @@ use serde_json::Value;
 use crate::load::diagnostic::Diagnostic;
 use crate::load::document::{Node, Table, unbuilt};
 use crate::load::fields::{Captured, Place};
-use crate::load::rollout::word;
+use crate::load::rollout::{duration, word};
 use crate::load::secrets::Secrets;
 use crate::load::source::Source;
 use crate::model::fields::nearest;
 use crate::model::id::StepId;
 use crate::model::plan::{OnFailure, Phase, Section};
 use crate::model::runbook::{OwnVar, SignatureDecl, StepDecl, VarDecl};
-use crate::model::time::parse_duration;
 use crate::steps::{Class, Kind};
 
 /// What a host stands for in templates, with a stand-in for checking.
@@ -111,8 +110,8 @@ impl<'s> Frame<'s> {
                 None
             }
         });
-        let name = plain("name", &mut table, found);
-        let about = table.string("about", found).map(str::to_owned);
+        let name = title(&mut table, found);
+        let about = table.lines("about", found).map(str::to_owned);
         let phase = frame.phase(&mut table, found).or_else(|| frame.phase.clone());
         let when = table.string("when", found).map(str::to_owned);
         let timeout = timeout(&mut table, found);
@@ -152,8 +151,8 @@ impl<'s> Frame<'s> {
     /// Reads one `[[signature]]`: a read-only kind with its keys, and no step.
     pub(super) fn signature(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<SignatureDecl> {
         let mut table = Table::of(node, "signature", node.span.clone(), found)?;
-        let name = plain("name", &mut table, found);
-        table.string("about", found);
+        let name = title(&mut table, found);
+        table.lines("about", found);
         let (kind_name, kind) = self.kind(&mut table, false, "signature", found);
         let place = Place { node, kind, section: Section::Precheck, timeout: None, before: &[] };
         let (fields, _) = self.fields(&mut table, &place, found);
@@ -212,25 +211,36 @@ impl<'s> Frame<'s> {
     }
 }
 
-/// A text without placeholders.
-pub(super) fn plain(key: &'static str, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
-    let text = table.string(key, found)?;
-    if text.contains("{{") {
-        found.push(Diagnostic::error("E204", format!("`{key}` takes no placeholder")).at(table.find(key), ""));
-    }
+/// What a step or a signature is called.
+fn title(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
+    let text = table.line("name", found)?;
+    no_placeholder("name", text, table, found);
     Some(text.to_owned())
 }
 
-fn timeout(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<Duration> {
-    let text = plain("timeout", table, found)?;
-    match parse_duration(&text) {
-        Ok(time) if !time.is_zero() => return Some(time),
-        // told above
-        _ if text.contains("{{") => {}
-        Ok(_) => found.push(Diagnostic::error("E204", "`timeout` cannot be zero").at(table.find("timeout"), "")),
-        Err(message) => found.push(Diagnostic::error("E204", message).at(table.find("timeout"), "")),
+/// A text without placeholders.
+pub(super) fn plain(key: &'static str, table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<String> {
+    let text = table.string(key, found)?;
+    no_placeholder(key, text, table, found);
+    Some(text.to_owned())
+}
+
+fn no_placeholder(key: &str, text: &str, table: &Table<'_>, found: &mut Vec<Diagnostic>) {
+    if text.contains("{{") {
+        found.push(Diagnostic::error("E204", format!("`{key}` takes no placeholder")).at(table.find(key), ""));
     }
-    None
+}
+
+fn timeout(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Option<Duration> {
+    if plain("timeout", table, found)?.contains("{{") {
+        // told
+        return None;
+    }
+    let time = duration("timeout", table, found)?;
+    if time.is_zero() {
+        found.push(Diagnostic::error("E204", "`timeout` cannot be zero").at(table.find("timeout"), ""));
+    }
+    Some(time).filter(|time| !time.is_zero())
 }
 
 /// Only what looks can look on.

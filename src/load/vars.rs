@@ -1,17 +1,41 @@
 //! The `[vars]` of a runbook.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::load::diagnostic::Diagnostic;
 use crate::load::document::{Entry, Node, Table, Tree, wrong_type};
 use crate::model::fields::nearest;
 use crate::model::id::VarName;
 use crate::model::runbook::{VarDecl, VarType};
+use crate::model::template::placeholders;
 use crate::model::vars::{RESERVED, shadows, whole};
+
+/// The most variables, and the most secrets, of a file.
+pub(super) const MOST: usize = 256;
 
 /// Reads the declarations.
 pub(super) fn declarations(entries: &[Entry], found: &mut Vec<Diagnostic>) -> Vec<VarDecl> {
-    entries.iter().filter_map(|entry| declaration(entry, found)).collect()
+    let vars: Vec<VarDecl> = entries.iter().filter_map(|entry| declaration(entry, found)).collect();
+    for entry in entries {
+        no_template(entry, &vars, found);
+    }
+    vars
+}
+
+/// A default is a value and never filled in, so what would be a placeholder of ours elsewhere was meant to be one.
+fn no_template(entry: &Entry, vars: &[VarDecl], found: &mut Vec<Diagnostic>) {
+    let Some(default) = entry.node.entries().and_then(|entries| entries.iter().find(|entry| entry.key == "default")) else {
+        return;
+    };
+    let fields = Map::from_iter([("default".to_owned(), default.node.value())]);
+    let ours = |name: &str| {
+        vars.iter().any(|var| var.name.as_str() == name) || ["host.", "steps."].iter().any(|own| name.starts_with(own))
+    };
+    if let Some(first) = placeholders(&fields).into_iter().find(|placeholder| ours(&placeholder.name)) {
+        let message = format!("a default takes no placeholder, and `{}` is one", first.name);
+        let help = "variables are not made of variables: put both where the value is used";
+        found.push(Diagnostic::error("E302", message).at(default.node.span.clone(), "").help(help));
+    }
 }
 
 fn declaration(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarDecl> {
@@ -34,7 +58,7 @@ fn declaration(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<VarDecl> {
         found.push(Diagnostic::error("E204", message).at(table.find("pattern"), ""));
     }
     let allow_empty = table.bool("allow_empty", found).unwrap_or(false);
-    let about = table.string("about", found).map(str::to_owned);
+    let about = table.lines("about", found).map(str::to_owned);
     if ty == Some(VarType::Enum) && values.is_empty() {
         table.need("values", None::<()>, "[\"…\"]", found);
     }

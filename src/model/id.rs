@@ -6,16 +6,35 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::model::grammar::{code_point, shown};
+
 /// A name that does not follow its grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not {what}: {rule}")]
+#[error("`{text}` is not {what}: {rule}{odd}")]
 pub struct IdError {
-    /// The offending text, escaped for display.
+    /// The offending text, escaped for display and cut where it is long.
     pub text: String,
     /// What was expected, such as "a host name".
     pub what: &'static str,
     /// The grammar in words.
     pub rule: &'static str,
+    /// The first character that no eye would find, by its code point; empty where every character can be told.
+    pub odd: String,
+}
+
+impl IdError {
+    /// `odd` is the first character that is not allowed, with its place from 0.
+    pub fn new(text: &str, what: &'static str, rule: &'static str, odd: Option<(usize, char)>) -> Self {
+        let odd = odd.filter(|(_, c)| !c.is_ascii_graphic() && *c != ' ');
+        let odd = odd
+            .map_or_else(String::new, |(at, c)| format!("; character {} is `{}`, {}", at + 1, c.escape_debug(), code_point(c)));
+        Self { text: shown(text), what, rule, odd }
+    }
+}
+
+/// The first character that no name may have.
+fn stranger(text: &str) -> Option<(usize, char)> {
+    text.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic())
 }
 
 macro_rules! name {
@@ -32,7 +51,7 @@ macro_rules! name {
                 if ok(text) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(IdError { text: text.escape_debug().to_string(), what: $what, rule: $rule })
+                    Err(IdError::new(text, $what, $rule, stranger(text)))
                 }
             }
 

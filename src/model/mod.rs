@@ -6,6 +6,7 @@ pub mod control;
 pub mod event;
 pub mod fields;
 pub mod finding;
+pub mod grammar;
 pub mod host;
 pub mod hostset;
 pub mod id;

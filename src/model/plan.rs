@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::grammar::shown;
 use crate::model::host::Host;
 use crate::model::id::{HostName, RunbookName, StepId};
 use crate::model::outcome::Risk;
@@ -323,18 +324,26 @@ pub enum BatchSize {
 }
 
 impl BatchSize {
+    /// The largest count that is read: as many hosts as any fleet has.
+    pub const MOST: usize = 100_000;
+
     /// Reads `1` or `50%`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{}` is not a batch size: a count such as 2, or a percentage such as 50%", text.escape_debug());
+        let bad = || {
+            let most = Self::MOST;
+            format!("`{}` is not a batch size: a count such as 2, at most {most}, or a percentage such as 50%", shown(text))
+        };
+        let number = |digits: &str| {
+            // nothing but digits: no sign, no exponent
+            let plain = digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse::<usize>().ok().filter(|n| plain && *n > 0).ok_or_else(bad)
+        };
         match text.trim().strip_suffix('%') {
             Some(percent) => {
-                let percent: u8 = percent.trim().parse().map_err(|_| bad())?;
-                if (1..=100).contains(&percent) { Ok(Self::Percent(percent)) } else { Err(bad()) }
+                let percent = number(percent.trim())?;
+                u8::try_from(percent).ok().filter(|n| *n <= 100).map(Self::Percent).ok_or_else(bad)
             }
-            None => match text.trim().parse() {
-                Ok(0) | Err(_) => Err(bad()),
-                Ok(count) => Ok(Self::Count(count)),
-            },
+            None => Some(number(text.trim())?).filter(|n| *n <= Self::MOST).map(Self::Count).ok_or_else(bad),
         }
     }
 

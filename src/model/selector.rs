@@ -26,7 +26,7 @@ use crate::model::selector::pick::Pick;
 use crate::model::selector::set::HostSet;
 
 /// The most names that globs and sets are compared with: a hundred globs over the largest inventory.
-const MAX_COMPARED: usize = 2_000_000;
+const MAX_COMPARED: usize = 500_000;
 
 /// A selector that was read.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,6 +13,8 @@ use crate::model::fields::nearest;
 pub const SHELL_KEYS: &[&str] = &["run", "unless", "undo", "remember"];
 /// Keys whose table is a step within the step: its shell is shell as well.
 const NESTING: &[&str] = &["until"];
+/// The most bytes that the values of one step may come to: one text may name one value ten thousand times.
+const MAX_FILLED: usize = 1 << 20;
 /// Filled in by the kind, later.
 const RESERVED: &str = "value";
 
@@ -160,7 +162,7 @@ pub fn fill(
     lookup: &dyn Fn(&str) -> Option<Value>,
     names: &[&str],
 ) -> Result<Map<String, Value>, Vec<TemplateError>> {
-    let mut filler = Filler { lookup, names, path: Vec::new(), errors: Vec::new() };
+    let mut filler = Filler { lookup, names, path: Vec::new(), errors: Vec::new(), room: Some(MAX_FILLED) };
     let mut filled = Map::new();
     for (key, value) in fields {
         filler.path.push(key.clone());
@@ -176,9 +178,22 @@ struct Filler<'f> {
     names: &'f [&'f str],
     path: Vec<String>,
     errors: Vec<TemplateError>,
+    /// How many more bytes of values may be filled in; none: there were too many.
+    room: Option<usize>,
 }
 
 impl Filler<'_> {
+    /// Takes room for a value; told once where there is no more.
+    fn takes(&mut self, bytes: usize, at: &Range<usize>) -> bool {
+        let Some(room) = self.room else { return false };
+        self.room = room.checked_sub(bytes);
+        if self.room.is_none() {
+            let message = format!("with its values this comes to more than {} KiB", MAX_FILLED / 1024);
+            self.error(at.clone(), message, None);
+        }
+        self.room.is_some()
+    }
+
     fn error(&mut self, at: Range<usize>, message: String, hint: Option<String>) {
         self.errors.push(TemplateError { path: self.path.clone(), message, hint, at });
     }
@@ -243,6 +258,11 @@ impl Filler<'_> {
 
     fn named(&mut self, name: &str, at: &Range<usize>) -> Option<Value> {
         let value = (self.lookup)(name);
+        if let Some(value) = &value
+            && !self.takes(length(value), at)
+        {
+            return None;
+        }
         if value.is_none() {
             let hint = match near(name, self.names) {
                 _ if name.starts_with("facts.") => {
@@ -287,6 +307,11 @@ fn near<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
     };
     let found = nearest(own, names.iter().filter_map(|known| known.strip_prefix("host.vars.")))?;
     names.iter().copied().find(|known| known.strip_prefix("host.vars.") == Some(found))
+}
+
+/// How many bytes a value comes to, about.
+pub fn length(value: &Value) -> usize {
+    texts(value).into_iter().map(|text| text.len() + 1).sum::<usize>().max(1)
 }
 
 fn texts(value: &Value) -> Vec<&str> {
@@ -358,6 +383,20 @@ mod tests {
             "until.run@5: shell text takes no placeholders, so `port` cannot stand here (write \"$port\": variables arrive as environment variables)",
         ];
         assert_eq!(filled(fields), Err(want.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn one_long_value_cannot_be_filled_in_for_ever() {
+        let long = json!("x".repeat(100 * 1024));
+        let look = |name: &str| (name == "long").then(|| long.clone());
+        let fields = |times: usize| Map::from_iter([("a".to_owned(), json!("{{ long }}".repeat(times)))]);
+        assert_eq!(fill(&fields(10), &look, &[]).expect("it fits")["a"].as_str().map(str::len), Some(1024 * 1000));
+        let list = Map::from_iter([("a".to_owned(), json!(vec!["{{ long }}"; 10_000]))]);
+        for fields in [fields(11), fields(100_000), list] {
+            let errors = fill(&fields, &look, &[]).expect_err("refused");
+            let told: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+            assert_eq!(told, ["with its values this comes to more than 1024 KiB"]);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::model::grammar::shown;
+
 /// A moment in UTC, to the millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -93,9 +95,12 @@ impl TryFrom<String> for Timestamp {
     }
 }
 
+/// The longest duration that is read: what is added to a clock does not overflow it.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
 /// Reads `250ms`, `20s`, `2m`, `1h`, `1h30m`; a bare number is an error, so that no unit is guessed.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{}` is not a duration: write it as 250ms, 20s, 2m, 1h or 1h30m", text.escape_debug());
+    let bad = || format!("`{}` is not a duration: write it as 250ms, 20s, 2m, 1h or 1h30m", shown(text));
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(bad());
@@ -117,7 +122,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = &rest[letters..];
         total = number.checked_mul(scale).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
     }
-    Ok(Duration::from_millis(total))
+    let time = Duration::from_millis(total);
+    if time > LONGEST { Err(format!("`{}` is longer than {} days", shown(text), LONGEST.as_secs() / 86_400)) } else { Ok(time) }
+}
+
+/// Reads how long something may take: more than nothing, at most a day.
+pub fn parse_deadline(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    let fits = !time.is_zero() && time <= Duration::from_secs(86_400);
+    if fits { Ok(time) } else { Err(format!("`{}` is no time to wait: more than 0, at most 24h", shown(text))) }
 }
 
 /// Durations in plans and events: a number of milliseconds.
@@ -141,14 +154,35 @@ pub mod millis {
 mod tests {
     use std::time::Duration;
 
-    use super::{Timestamp, parse_duration};
+    use super::{Timestamp, parse_deadline, parse_duration};
 
     #[test]
     fn durations_need_a_unit() {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
-        for bad in ["", "20", "s", "1 s", "-1s", "1s2", "99999999999999999999h", "1.5s"] {
+        for bad in [
+            "",
+            "20",
+            "s",
+            "1 s",
+            "-1s",
+            "1s2",
+            "99999999999999999999h",
+            "1.5s",
+            "+1s",
+            "1e3s",
+            "NaNs",
+            "infs",
+            "18446744073709551615ms",
+            "4000d",
+            "1S",
+            "1s1s1s-1s",
+        ] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_deadline("24h"), Ok(Duration::from_secs(86_400)));
+        for bad in ["0s", "0ms0s", "24h1ms", "20"] {
+            assert!(parse_deadline(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! What values a declared variable takes, whoever sets it: the runbook, the inventory or the command line.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use crate::model::grammar::shown;
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::time::parse_duration;
 
@@ -65,6 +66,35 @@ const SHADOWED_PREFIXES: &[&str] = &[
     "MALLOC_", "RUNBOOK_",
 ];
 
+/// The most bytes of a value: with its name and the rest of an environment entry it stays below what Linux lets a program be
+/// started with, 128 KiB.
+pub const MAX_VALUE: usize = 127 * 1024;
+/// The most bytes of a pattern.
+const MAX_PATTERN: usize = 4096;
+/// The most memory that a pattern may come to.
+const MAX_PROGRAM: usize = 1 << 20;
+
+/// Whether a value can reach a command, as a text or as a list with one entry a line; what is wrong follows a subject.
+pub fn fits_command(value: &Value) -> Result<(), String> {
+    let nul = |text: &str| text.contains('\0');
+    let (bytes, bad) = match value {
+        Value::String(text) => (text.len(), nul(text)),
+        Value::Array(items) => {
+            let texts = || items.iter().filter_map(Value::as_str);
+            (texts().map(|text| text.len() + 1).sum(), texts().any(nul))
+        }
+        _ => (0, false),
+    };
+    match bytes {
+        _ if bad => Err("contains a NUL byte: no command can be given it".to_owned()),
+        bytes if bytes > MAX_VALUE => {
+            let most = MAX_VALUE / 1024;
+            Err(format!("is {bytes} bytes long: no command can be given more than {most} KiB in one value"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether a variable of that name would change what shells and programs do.
 pub fn shadows(name: &str) -> bool {
     SHADOWED.contains(&name) || SHADOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -89,11 +119,12 @@ impl VarType {
 impl VarDecl {
     /// The value as this variable takes it, or what is wrong with it.
     pub fn accept(&self, value: &Value) -> Result<Value, String> {
+        fits_command(value)?;
         let pattern = self.pattern.as_deref().map(whole).transpose()?;
         match (self.ty, value) {
             (VarType::Int, Value::Number(n)) if n.is_i64() => Ok(value.clone()),
             (VarType::Int, Value::String(text)) => {
-                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", text.escape_debug()))
+                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", shown(text)))
             }
             (VarType::Port, Value::Number(n)) => port(n.as_u64(), &n.to_string()),
             (VarType::Port, Value::String(text)) => port(text.parse().ok(), text),
@@ -101,7 +132,7 @@ impl VarDecl {
             (VarType::Bool, Value::String(text)) => match text.as_str() {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
-                _ => Err(format!("`{}` is neither true nor false", text.escape_debug())),
+                _ => Err(format!("`{}` is neither true nor false", shown(text))),
             },
             (VarType::List, Value::Array(items)) => {
                 for item in items {
@@ -136,10 +167,7 @@ impl VarDecl {
     }
 
     fn text(&self, text: &str, pattern: Option<&Regex>) -> Result<(), String> {
-        let shown = text.escape_debug();
-        if text.contains('\0') {
-            return Err("contains a NUL byte".to_owned());
-        }
+        let shown = shown(text);
         if text.is_empty() {
             return if self.allow_empty { Ok(()) } else { Err("is empty: allow_empty = true would allow it".to_owned()) };
         }
@@ -207,20 +235,28 @@ impl VarType {
 
 /// The pattern as one that must match the whole text.
 pub fn whole(pattern: &str) -> Result<Regex, String> {
-    let broken = |error: regex::Error| {
+    let broken = |why: String| format!("the pattern is no regular expression: {why}");
+    // alone first: `a)|(b` is no pattern, though it would be one inside the parentheses
+    expression(pattern).map_err(broken)?;
+    expression(&format!(r"\A(?:{pattern})\z")).map_err(broken)
+}
+
+/// A regular expression of bounded length that comes to a program of bounded size, or why it is none.
+pub fn expression(pattern: &str) -> Result<Regex, String> {
+    if pattern.len() > MAX_PATTERN {
+        return Err(format!("it is longer than {MAX_PATTERN} bytes"));
+    }
+    RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).dfa_size_limit(MAX_PROGRAM).nest_limit(64).build().map_err(|error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or("it cannot be read").trim();
-        format!("the pattern is no regular expression: {}", last.trim_start_matches("error: "))
-    };
-    // alone first: `a)|(b` is no pattern, though it would be one inside the parentheses
-    Regex::new(pattern).map_err(broken)?;
-    Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(broken)
+        last.trim_start_matches("error: ").to_owned()
+    })
 }
 
 fn port(number: Option<u64>, text: &str) -> Result<Value, String> {
     match number.filter(|n| (1..=65535).contains(n)) {
         Some(number) => Ok(Value::from(number)),
-        None => Err(format!("`{}` is not a port from 1 to 65535", text.escape_debug())),
+        None => Err(format!("`{}` is not a port from 1 to 65535", shown(text))),
     }
 }
 
@@ -232,7 +268,7 @@ fn is_url(text: &str) -> bool {
 
 /// Reads `64KiB`, `100MiB`, `2GiB`, `1000B`, `5MB`: the number of bytes. A bare number is an error, so that no unit is guessed.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let bad = || format!("`{}` is not a size: write it as 64KiB, 100MiB or 2GiB", text.escape_debug());
+    let bad = || format!("`{}` is not a size: write it as 64KiB, 100MiB or 2GiB", shown(text));
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let number: u64 = text[..digits].parse().map_err(|_| bad())?;
     let scale: u64 = match text[digits..].trim_start() {
@@ -283,7 +319,7 @@ mod tests {
         let bad = [
             (VarType::String, json!(1), "must be a text"),
             (VarType::String, json!(""), "is empty: allow_empty = true would allow it"),
-            (VarType::String, json!("a\0b"), "contains a NUL byte"),
+            (VarType::String, json!("a\0b"), "contains a NUL byte: no command can be given it"),
             (VarType::Int, json!(1.5), "must be a whole number"),
             (VarType::Port, json!(0), "`0` is not a port from 1 to 65535"),
             (VarType::Port, json!("65536"), "`65536` is not a port from 1 to 65535"),

@@ -16,13 +16,18 @@ use crate::model::outcome::Risk;
 use crate::model::own_vars::own_values;
 use crate::model::plan::{BatchSize, Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, UnitSpec};
 use crate::model::runbook::{Runbook, StepDecl, VarDecl, Vars};
-use crate::model::template::{Placeholder, fill, late, placeholders};
+use crate::model::template::{Placeholder, fill, late, length, placeholders};
 use crate::plan::batches::{cut, sort};
 use crate::plan::digest::digest;
 use crate::plan::select::{Selection, selected};
 
 /// More hosts than this are confirmed by a phrase.
 const MANY_HOSTS: usize = 10;
+
+/// The most bytes that the variables of one host may come to: a program is not started with much more.
+const MAX_VARS: usize = 1 << 20;
+/// The most bytes that the values of all hosts and steps may come to.
+const MAX_VALUES: usize = 64 << 20;
 
 /// What a plan is made from.
 #[derive(Debug)]
@@ -96,6 +101,7 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     let hosts = sort(request.runbook.rollout.order, chosen(request), salt);
     let mut units = Units::new(request, &steps);
     let mut accepted = Accepted::default();
+    let mut room = Room::default();
     let mut lanes = Vec::new();
     for host in &hosts {
         let vars = variables(request, host, &mut accepted, &mut errors);
@@ -103,7 +109,12 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
         if vars.len() < request.runbook.vars.len() {
             continue;
         }
+        if !room.takes(host, &vars, &mut errors) {
+            break;
+        }
+        let before = units.list.len();
         let indexes = units.of(host, &vars, kinds, &mut errors);
+        room.filled(&units.list[before..]);
         lanes.push(Lane { host: (*host).clone(), vars, units: indexes });
     }
     if !errors.list.is_empty() {
@@ -136,6 +147,39 @@ pub fn build(request: &Request<'_>, kinds: &Kinds) -> Result<Plan, Vec<PlanError
     };
     plan.digest = digest(&plan).map_err(|error| vec![PlanError::new(format!("the plan cannot be written down: {error}"))])?;
     Ok(plan)
+}
+
+/// How much the values of a plan come to.
+#[derive(Default)]
+struct Room {
+    used: usize,
+}
+
+impl Room {
+    /// Takes the variables of one host; false where the plan has become too large.
+    fn takes(&mut self, host: &Host, vars: &Vars, errors: &mut Errors) -> bool {
+        let own: usize = vars.iter().map(|(name, value)| name.len() + length(value)).sum();
+        if own > MAX_VARS {
+            let message = format!("the variables come to more than {} KiB: no command can be given so much", MAX_VARS / 1024);
+            errors.push(PlanError { hosts: vec![host.name.clone()], ..PlanError::new(message) });
+        }
+        self.used += own;
+        let fits = self.used <= MAX_VALUES;
+        if !fits {
+            let message = format!("the values of all hosts and steps come to more than {} MiB", MAX_VALUES >> 20);
+            let hint = Some("give fewer hosts, or shorter values".to_owned());
+            errors.push(PlanError { hint, ..PlanError::new(message) });
+        }
+        fits
+    }
+
+    /// Counts what steps were filled in with.
+    fn filled(&mut self, units: &[UnitSpec]) {
+        for unit in units {
+            let own = unit.own_vars.iter().flatten().map(|(_, value)| length(value)).sum::<usize>();
+            self.used += own + unit.fields.values().map(length).sum::<usize>();
+        }
+    }
 }
 
 /// Errors, with the hosts of equal ones folded.

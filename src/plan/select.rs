@@ -35,6 +35,10 @@ pub fn selected<'r>(runbook: &'r Runbook, selection: &Selection) -> Result<Vec<N
     for (flag, id) in named.chain(selection.start_at.iter().map(|id| ("--start-at", id))) {
         errors.extend(check(flag, id, runbook));
     }
+    for id in selection.only.iter().filter(|id| selection.skip.contains(id)) {
+        let message = format!("--only and --skip both name `{}`", id.escape_debug());
+        errors.push((message, Some("leave one of them out".to_owned())));
+    }
     if !errors.is_empty() {
         return Err(errors);
     }

@@ -9,7 +9,7 @@ use crate::model::id::VarName;
 use crate::model::op::{Captured, ShellReply};
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::step::Note;
-use crate::model::vars::{RESERVED, shadows, whole};
+use crate::model::vars::{RESERVED, expression, shadows, whole};
 use crate::read::answer::{excerpt, line};
 use crate::steps::Key;
 
@@ -174,11 +174,10 @@ fn place(text: &str) -> Result<Place, String> {
         ("json", pointer) if pointer.is_empty() || pointer.starts_with('/') => Part::Json(pointer.to_owned()),
         ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", pointer.escape_debug())),
         ("match", "") => return Err("the regular expression is missing".to_owned()),
-        ("match", pattern) => Part::Match(Box::new(Regex::new(pattern).map_err(|error| {
-            let why = error.to_string();
-            let why = why.lines().last().unwrap_or("it cannot be read").trim_start_matches("error: ").to_owned();
-            format!("`{}` is no regular expression: {why}", pattern.escape_debug())
-        })?)),
+        ("match", pattern) => {
+            let wrong = |why| format!("`{}` is no regular expression: {why}", pattern.escape_debug());
+            Part::Match(Box::new(expression(pattern).map_err(wrong)?))
+        }
         _ => return Err(bad()),
     };
     Ok(Place { stream, part })

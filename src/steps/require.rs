@@ -10,6 +10,7 @@ use crate::model::fields::Fields;
 use crate::model::op::{Op, Reply, Shell, ShellReply};
 use crate::model::outcome::Risk;
 use crate::model::step::{Basis, Evidence, Note, Step, Target, Unreadable, Verdict};
+use crate::model::vars::expression;
 use crate::read::answer::line;
 use crate::steps::capture::{self, CAPTURE, Capture, Fault};
 use crate::steps::command::{last_lines, looked, meaning, read_environment, title};
@@ -83,11 +84,9 @@ fn read_wanted(fields: &mut Fields<'_>) -> Option<Wanted> {
         Value::String(text) => Some(Wanted::Exactly(text.trim().to_owned())),
         Value::Object(_) => fields.table("stdout", |inner| {
             let pattern = inner.need_string("match")?;
-            match Regex::new(&pattern) {
+            match expression(&pattern) {
                 Ok(regex) => Some(Wanted::Match(regex)),
-                Err(error) => {
-                    let why = error.to_string();
-                    let why = why.lines().last().unwrap_or("no regular expression").trim_start_matches("error: ");
+                Err(why) => {
                     inner.error("match", format!("`match` is no regular expression: {why}"), None);
                     None
                 }

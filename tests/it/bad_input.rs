@@ -21,24 +21,24 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const WATCHED: &str = "trace=socket,connect,sendto,sendmsg,sendmmsg,execve";
 
 /// A place with one good inventory, one good runbook, and a host that listens.
-struct Bench {
-    dir: tempfile::TempDir,
+pub struct Bench {
+    pub dir: tempfile::TempDir,
     host: TcpListener,
 }
 
 /// What became of one command.
-struct Seen {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-    calls: Vec<String>,
+pub struct Seen {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub calls: Vec<String>,
     took: Duration,
 }
 
 const GOOD: &str = "name = \"good\"\ntitle = \"t\"\n[[precheck]]\nid = \"daemon\"\nkind = \"pm2-daemon\"\n";
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let host = TcpListener::bind("127.0.0.1:0").expect("a port");
         host.set_nonblocking(true).expect("not blocking");
@@ -53,22 +53,22 @@ impl Bench {
         bench
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).expect("written");
     }
 
     /// The good inventory with more after it.
-    fn with_inventory(&self, name: &str, more: &str) {
+    pub fn with_inventory(&self, name: &str, more: &str) {
         let good = fs::read_to_string(self.path("inventory.toml")).expect("read");
         self.write(name, good + more);
     }
 
     /// Runs it under strace, for as long as anything may take.
-    fn run(&self, words: &[&str]) -> Seen {
+    pub fn run(&self, words: &[&str]) -> Seen {
         let (out, err, calls) = (self.path(".out"), self.path(".err"), self.path(".calls"));
         let began = Instant::now();
         let child = Command::new("strace")
@@ -100,7 +100,7 @@ impl Bench {
 
     /// Runs it; it must be refused with exactly these lines, and nothing may be contacted.
     #[track_caller]
-    fn refused(&self, words: &[&str], want: &[&str]) {
+    pub fn refused(&self, words: &[&str], want: &[&str]) {
         let seen = self.run(words);
         let lines: Vec<&str> = seen.stderr.lines().map(str::trim_start).collect();
         let fits = lines.len() >= want.len() && lines.iter().zip(want).all(|(line, want)| line.starts_with(want));
@@ -115,7 +115,7 @@ impl Bench {
 
     /// The same for a broken runbook, by every command that reads one: what `run` and `lint` tell is the same.
     #[track_caller]
-    fn bad_runbook(&self, name: &str, want: &[&str]) {
+    pub fn bad_runbook(&self, name: &str, want: &[&str]) {
         let path = format!("runbooks/{name}.toml");
         self.refused(&["run", name, "--hosts", "all", "--yes"], &[&[&*cannot("runbook", &path, want)], want].concat());
         self.linted(&["lint", &path], want);
@@ -123,7 +123,7 @@ impl Bench {
 
     /// The same for a broken inventory.
     #[track_caller]
-    fn bad_inventory(&self, path: &str, want: &[&str]) {
+    pub fn bad_inventory(&self, path: &str, want: &[&str]) {
         let first = cannot("inventory", path, want);
         let want = [&[&*first], want].concat();
         self.refused(&["-i", path, "run", "good", "--hosts", "all", "--yes"], &want);
@@ -134,7 +134,7 @@ impl Bench {
 
     /// `lint` tells the same on standard output.
     #[track_caller]
-    fn linted(&self, words: &[&str], want: &[&str]) {
+    pub fn linted(&self, words: &[&str], want: &[&str]) {
         let seen = self.run(words);
         let lines: Vec<&str> = seen.stdout.lines().filter(|line| !line.contains(": warning[")).collect();
         let fits = lines.len() == want.len() && lines.iter().zip(want).all(|(line, want)| line.starts_with(want));
@@ -239,7 +239,7 @@ fn an_inventory_is_told_everything_that_is_wrong_with_it() {
         "many.toml",
         &[
             "many.toml:6:1: error[E201]: `adress`",
-            "many.toml:8:11: error[E204]: this is neither an address nor a DNS name",
+            "many.toml:8:11: error[E204]: `127.0.0.1:22` is not an address or a DNS name",
             "many.toml:9:1: error[E206]: `jump`",
             "many.toml:11:17: error[E402]: no host `nobody`",
             "many.toml:11:27: error[E402]: none of 2 hosts",

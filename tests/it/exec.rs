@@ -19,9 +19,10 @@ fn inventory(sshd: &Sshd, names: &[&str], more: &str) {
         "[defaults]\nuser = \"{}\"\nport = {}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n",
         host.user, host.port
     );
-    for name in names {
-        text.push_str(&format!("[hosts.{name}]\naddress = \"127.0.0.1\"\n"));
+    for (n, name) in (1..).zip(names) {
+        text.push_str(&format!("[hosts.{name}]\naddress = \"127.0.0.{n}\"\n"));
     }
+    sshd.record_everywhere();
     fs::write(sshd.path("inventory.toml"), text + more).expect("written");
 }
 

@@ -144,7 +144,7 @@ async fn a_plan_remembers_the_run_that_was_meant_by_last() {
     let port = free_port();
     keygen(&at.join("user"), &[]);
     let text = format!(
-        "[defaults]\nuser = \"u\"\nport = {port}\nidentity = \"user\"\n[hosts.web-01]\naddress = \"127.0.0.1\"\n[hosts.web-06]\naddress = \"127.0.0.1\"\n"
+        "[defaults]\nuser = \"u\"\nport = {port}\nidentity = \"user\"\n[hosts.web-01]\naddress = \"127.0.0.1\"\n[hosts.web-06]\naddress = \"127.0.0.2\"\n"
     );
     fs::write(at.join("inventory.toml"), text).expect("written");
     let check = "name = \"look\"\ntitle = \"t\"\n[[precheck]]\nid = \"d\"\nkind = \"pm2-daemon\"\n";
@@ -163,10 +163,11 @@ fn a_probe_shows_who_is_up_and_why_the_others_are_not() {
     let text = format!(
         "[defaults]\nuser = \"{}\"\nport = {}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n\
          [hosts.p-1]\naddress = \"127.0.0.1\"\n[hosts.q-1]\naddress = \"127.0.0.1\"\nport = {dead}\n\
-         [hosts.p-2]\naddress = \"127.0.0.1\"\n[hosts.q-2]\naddress = \"127.0.0.2\"\nport = {dead}\n",
+         [hosts.p-2]\naddress = \"127.0.0.2\"\n[hosts.q-2]\naddress = \"127.0.0.2\"\nport = {dead}\n",
         host.user, host.port
     );
     fs::write(sshd.path("inventory.toml"), text).expect("written");
+    sshd.record_everywhere();
     // a configuration that would lead elsewhere, were it read
     fs::create_dir(sshd.path(".ssh")).expect("a directory");
     let config = "Host *\n  Port 1\n  User nobody\n  ProxyCommand false\n  HostName 192.0.2.1\n";

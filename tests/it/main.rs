@@ -18,6 +18,7 @@ mod holds;
 #[cfg(target_os = "linux")]
 mod hostile_fleet;
 mod hosts;
+mod inputs;
 mod journal;
 mod json;
 mod lab;

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::cli::failure::Failure;
 use crate::load::diagnostic::printable;
+use crate::load::source::read;
 use crate::tui::command;
 use crate::tui::keymap::Keymap;
 use crate::tui::theme::Palette;
-
-/// A larger file is none of ours.
-const MOST: u64 = 64 * 1024;
 
 /// What it says.
 #[derive(Debug, Clone)]
@@ -50,16 +48,16 @@ impl Config {
         let Some(path) = path() else { return Ok(none()) };
         let unusable =
             |why: String| Failure::invalid(format!("{} cannot be used: {why}", printable(&path.display().to_string())));
-        match text(&path) {
-            Ok(text) => Self::of(&text).map_err(|errors| {
-                errors
-                    .iter()
-                    .skip(1)
-                    .fold(unusable(errors.first().cloned().unwrap_or_default()), |failure, line| failure.detail(line))
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(none()),
-            Err(error) => Err(unusable(error.to_string())),
+        if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(none());
         }
+        let told = |first: String, rest: &[String]| rest.iter().fold(unusable(first), |failure, line| failure.detail(line));
+        let source = read(&path).map_err(|errors| {
+            let lines: Vec<String> = errors.lines().lines().map(str::to_owned).collect();
+            told(lines.first().cloned().unwrap_or_default(), lines.get(1..).unwrap_or_default())
+        })?;
+        Self::of(&source.text)
+            .map_err(|errors| told(errors.first().cloned().unwrap_or_default(), errors.get(1..).unwrap_or_default()))
     }
 
     /// Takes a text for the file.
@@ -79,12 +77,6 @@ impl Config {
         });
         Ok(Self { keys: Keymap::with(&keys.collect())?, palette })
     }
-}
-
-fn text(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MOST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn path() -> Option<PathBuf> {

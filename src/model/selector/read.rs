@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::model::fields::nearest;
+use crate::model::grammar::code_point;
 use crate::model::pattern::Pattern;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::{Atom, Became, Expr, RunAtom, SelectorError};
@@ -131,6 +132,11 @@ impl<'t> Reader<'t> {
             };
             let end = (from + self.rest().chars().next().map_or(0, char::len_utf8)).min(self.text.len());
             return Err(SelectorError::new(from..end, what));
+        }
+        if let Some((from, c)) = word.char_indices().find(|(_, c)| !c.is_ascii_graphic()) {
+            let from = at.start + from;
+            let message = format!("`{}` is {}: no name of a host, group or tag has it", c.escape_debug(), code_point(c));
+            return Err(SelectorError::new(from..from + c.len_utf8(), message));
         }
         Ok(Expr::Atom(read_atom(word, &at)?, at))
     }

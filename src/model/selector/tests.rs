@@ -143,11 +143,11 @@ fn what_is_empty_unknown_or_wrong_is_an_error_with_its_place() {
 fn globs_and_sets_end() {
     let names: Vec<String> = (0..1_000).map(|n| format!("w{n}")).collect();
     let hosts = || names.iter().map(|name| (name.as_str(), [].as_slice())).collect();
-    let set = vec!["w[0-999]"; 2_001].join(",");
+    let set = vec!["w[0-999]"; 501].join(",");
     let error = Selector::parse(&set).and_then(|s| s.select(&Fleet::new(hosts()))).expect_err("too much");
     assert_eq!(
         (error.at.start, error.message.as_str()),
-        (9 * 2_000, "the globs and sets up to here are compared with more than 2000000 names",)
+        (9 * 500, "the globs and sets up to here are compared with more than 500000 names",)
     );
     let globs = vec!["w*"; 100].join(",");
     assert_eq!(Selector::parse(&globs).and_then(|s| s.select(&Fleet::new(hosts()))).map(|found| found.len()), Ok(1_000));
@@ -203,11 +203,11 @@ fn outcomes_have_one_atom_each_and_ok_and_refused_have_none() {
 
 #[test]
 fn runs_are_pinned_by_the_ids_that_were_found() {
-    let selector = Selector::parse("é|failed:last & !changed:7f3a,unreachable:beef").expect("reads");
+    let selector = Selector::parse("e|failed:last & !changed:7f3a,unreachable:beef").expect("reads");
     let id = |text: &str| RunId::parse(text).expect("an id");
     let found = BTreeMap::from([("last".to_owned(), id("5c01e8")), ("7f3a".to_owned(), id("7f3a9c"))]);
-    assert_eq!(selector.pinned(&found), "é|failed:5c01e8 & !changed:7f3a9c,unreachable:beef");
-    assert_eq!(selector.text(), "é|failed:last & !changed:7f3a,unreachable:beef");
+    assert_eq!(selector.pinned(&found), "e|failed:5c01e8 & !changed:7f3a9c,unreachable:beef");
+    assert_eq!(selector.text(), "e|failed:last & !changed:7f3a,unreachable:beef");
 }
 
 /// Expressions over this fleet in which nothing is an error.

@@ -366,7 +366,8 @@ mod tests {
         assert_eq!(clean("x hunt", "er-2 y", 12), got("x [secret:t] y", "", 14));
         // the whole one at the end is more than the beginning of the next one that it also is
         assert_eq!(Redactor::new([("a", "abcdefga")].into_iter()).marked(b"x abcdefga").as_ref(), b"x [secret:a]");
-        let mut captured = Captured { head: b"x abcdefga".to_vec(), tail: b"abcdefga".to_vec(), total: 1000, ..Captured::default() };
+        let mut captured =
+            Captured { head: b"x abcdefga".to_vec(), tail: b"abcdefga".to_vec(), total: 1000, ..Captured::default() };
         Redactor::new([("a", "abcdefga")].into_iter()).output(&mut captured);
         assert_eq!((captured.head, captured.tail), (b"x [secret:a]".to_vec(), b"[secret:a]".to_vec()));
     }

@@ -97,6 +97,11 @@ impl Sshd {
     }
 
     /// Replaces what is known of hosts.
+    /// Records its key for every address that it listens on: hosts of one inventory have one each.
+    pub(crate) fn record_everywhere(&self) {
+        self.record(&format!("[127.0.0.*]:{} {}", self.port, self.host_key("ed25519")));
+    }
+
     pub(crate) fn record(&self, known_hosts: &str) {
         fs::write(self.path("known_hosts"), format!("{known_hosts}\n")).expect("written");
     }
@@ -138,7 +143,7 @@ fn launch(dir: &Path, extra: &str) -> Option<(u16, Child)> {
     let port = free_port();
     let at = |name: &str| dir.join(name).display().to_string();
     let config = format!(
-        "ListenAddress 127.0.0.1:{port}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
+        "ListenAddress 127.0.0.1:{port}\nListenAddress 127.0.0.2:{port}\nListenAddress 127.0.0.3:{port}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
          StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 200:30:300\nPrintMotd no\n{extra}\n",
         at("host_ed25519"),
         at("host_ecdsa"),
