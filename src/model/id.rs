@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::model::visible::visible;
+
 /// A name that does not follow its grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {what}: {rule}")]
@@ -32,7 +34,7 @@ macro_rules! name {
                 if ok(text) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(IdError { text: text.escape_debug().to_string(), what: $what, rule: $rule })
+                    Err(IdError { text: visible(&text).into_owned(), what: $what, rule: $rule })
                 }
             }
 

@@ -14,4 +14,5 @@ pub mod paint;
 pub mod preview;
 pub mod quiet;
 pub mod signs;
+pub mod sink;
 pub mod timeline;

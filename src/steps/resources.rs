@@ -9,6 +9,7 @@ use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::model::vars::parse_size;
+use crate::model::visible::visible;
 use crate::read::answer::line;
 use crate::read::room::{Disk, Free, Room, probe};
 use crate::read::size::size;
@@ -115,7 +116,7 @@ fn read_paths(fields: &mut Fields<'_>, key: &'static str, read: fn(&Value) -> Re
     }
     let mut wanted = Vec::new();
     for (path, value) in entries {
-        let shown = path.escape_debug();
+        let shown = visible(&path);
         if !(path.starts_with('/') || path == "~" || path.starts_with("~/")) || path.contains(char::is_control) {
             fields.error(key, format!("`{shown}` must be an absolute path, or begin with ~/"), None);
             continue;
@@ -172,7 +173,7 @@ impl Least {
 
     fn percent(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix('%').and_then(|number| number.parse::<u64>().ok()).filter(|number| *number <= 100);
-        number.map(Least::Percent).ok_or_else(|| format!("`{}` is not a part from 0% to 100%", text.escape_debug()))
+        number.map(Least::Percent).ok_or_else(|| format!("`{}` is not a part from 0% to 100%", visible(&text)))
     }
 
     /// How much that is of what is there, and in words.

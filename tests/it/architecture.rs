@@ -136,6 +136,15 @@ fn no_code_ends_the_process() {
 }
 
 #[test]
+fn what_is_printed_passes_the_sink() {
+    let what = "beside the sink: write to `report::sink`";
+    let text = "fn f() { println!(\"\"); }\nfn g() { std::io::stderr().lock(); }\nfn h() { io::stdout().is_terminal(); error.stderr(); }";
+    let want = [format!("src/cli/run.rs:1: `println` {what}"), format!("src/cli/run.rs:2: `stderr` {what}")];
+    assert_eq!(faults("src/cli/run.rs", text), want);
+    assert_eq!(faults("src/report/sink.rs", text), NONE);
+}
+
+#[test]
 fn shell_text_is_constant() {
     let fine = "const LOOK: &str = \"uptime\";\nfn f() { Shell::look(\"up\", LOOK).env(\"a\", b); Shell::change(\"x\", concat!(\"a\", \"b\")); }";
     assert_eq!(faults("src/steps/port.rs", fine), NONE);

@@ -6,6 +6,7 @@ use crate::model::fields::nearest;
 use crate::model::pattern::Pattern;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::{Atom, Became, Expr, RunAtom, SelectorError};
+use crate::model::visible::visible;
 
 /// The longest selector that is read: two thousand long names and some.
 const MAX_TEXT: usize = 256 * 1024;
@@ -31,8 +32,11 @@ pub(super) fn expression(text: &str) -> Result<Expr, SelectorError> {
     let expr = reader.any()?;
     match reader.peek() {
         None => Ok(expr),
-        Some(c) => Err(SelectorError::new(reader.at..reader.at + c.len_utf8(), format!("unexpected `{}`", c.escape_debug()))
-            .hint("join names with `,` (either), `&` (both) or `!` (not)")),
+        Some(c) => Err(SelectorError::new(
+            reader.at..reader.at + c.len_utf8(),
+            format!("unexpected `{}`", visible(c.encode_utf8(&mut [0; 4]))),
+        )
+        .hint("join names with `,` (either), `&` (both) or `!` (not)")),
     }
 }
 
@@ -126,7 +130,7 @@ impl<'t> Reader<'t> {
         }
         if word.is_empty() {
             let what = match self.rest().chars().next() {
-                Some(c) => format!("expected a host, @group or tag:NAME, not `{}`", c.escape_debug()),
+                Some(c) => format!("expected a host, @group or tag:NAME, not `{}`", visible(c.encode_utf8(&mut [0; 4]))),
                 None => "expected a host, @group or tag:NAME after this".to_owned(),
             };
             let end = (from + self.rest().chars().next().map_or(0, char::len_utf8)).min(self.text.len());
@@ -169,7 +173,7 @@ fn run(became: Became, text: &str, at: &Range<usize>) -> Result<RunAtom, Selecto
 }
 
 fn no_sort(sort: &str, at: &Range<usize>) -> SelectorError {
-    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", sort.escape_debug()));
+    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", visible(&sort)));
     match nearest(sort, SORTS) {
         Some(word) => error.hint(format!("did you mean `{word}:`?")),
         None => error.hint("hosts are named by name, glob, set, @group or tag:NAME, never by address"),

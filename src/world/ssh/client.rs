@@ -7,7 +7,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelOpenFailure, Error};
 
-use crate::world::shown::shown;
+use crate::model::visible::shown;
 use crate::world::ssh::known_hosts::{Known, Trust};
 
 /// What the callbacks learned.

@@ -16,8 +16,8 @@ use tokio_util::sync::DropGuard;
 
 use crate::model::finding::Finding;
 use crate::model::host::Host;
+use crate::model::visible::{shown, visible};
 use crate::world::secrets::Secrets;
-use crate::world::shown::shown;
 use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
 use crate::world::ssh::known_hosts::{Known, LookupName, Trust};
@@ -78,7 +78,7 @@ impl Ground {
     }
 
     async fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, Finding> {
-        let name = host.address.escape_debug();
+        let name = visible(&host.address);
         match timeout(self.timeouts.dns, lookup_host((host.address.as_str(), host.port))).await {
             Err(_) => Err(late("dns-timeout", &format!("`{name}` was not resolved"), self.timeouts.dns)),
             Ok(Err(error)) => {
@@ -249,7 +249,7 @@ fn exchange_failed(error: &Error) -> Finding {
 /// The host showed a key that is not to be trusted.
 fn distrust(key: &HostKey, name: &LookupName) -> Finding {
     let shown_key = format!("{} {}", key.kind, key.fingerprint);
-    let name = name.as_str().escape_debug();
+    let name = visible(&name.as_str());
     match &key.trust {
         Trust::Revoked { place } => Finding::new("host-key-revoked", format!("the host key {shown_key} is revoked"))
             .evidence(format!("revoked at {place}"))

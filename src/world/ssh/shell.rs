@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::op::{Captured, Shell as Script};
-use crate::world::shown::shown;
+use crate::model::visible::shown;
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 use crate::world::ssh::script::{DEFINE, DEFINE_AS, EXEC, HELLO, Unsendable, call};
 use crate::world::ssh::split::{Section, Stream};
