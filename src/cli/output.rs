@@ -88,7 +88,7 @@ mod tests {
     fn tables_are_aligned_or_tabbed() {
         let rows =
             [vec!["web-01".to_owned(), "é".to_owned(), "x".to_owned()], vec!["a".to_owned(), "b\n".to_owned(), String::new()]];
-        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, true), "HOST    N       TAGS\nweb-01  é       x\na       b\n");
+        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, true), "HOST    N   TAGS\nweb-01  é   x\na       b\n");
         assert_eq!(table(&["HOST", "N", "TAGS"], &rows, false), "HOST\tN\tTAGS\nweb-01\té\tx\na\tb \t\n");
     }
 }

@@ -102,12 +102,12 @@ impl Settings {
 
     /// Standard output, for what a person reads.
     pub fn out(&self) -> Sink<Stdout> {
-        sink::out(self.signs, self.color)
+        sink::out(self.signs, self.color).within(self.columns)
     }
 
     /// Standard error, likewise.
     pub fn err(&self) -> Sink<Stderr> {
-        sink::err(self.signs, self.color)
+        sink::err(self.signs, self.color).within(self.columns.filter(|_| std::io::stderr().is_terminal()))
     }
 
     /// How a run is told to a person.

@@ -2,6 +2,7 @@
 
 use crate::model::op::{Exit, Reply};
 use crate::model::step::Unreadable;
+use crate::model::visible::text_of;
 use crate::read::answer::line;
 
 /// Everything the script printed, if it came to its end. `what` names it in words: `the look at the log files`.
@@ -10,7 +11,7 @@ pub fn output(reply: &Reply, what: &str) -> Result<Vec<u8>, Unreadable> {
     match &shell.exit {
         Exit::Code { code: 0 } => {}
         Exit::Code { code } => {
-            let said = line(&String::from_utf8_lossy(&shell.stderr.head), 120);
+            let said = line(&text_of(&shell.stderr.head), 120);
             let colon = if said.is_empty() { "" } else { ": " };
             return Err(Unreadable::new(format!("{what} ended with status {code}{colon}{said}")));
         }

@@ -16,3 +16,4 @@ pub mod quiet;
 pub mod signs;
 pub mod sink;
 pub mod timeline;
+mod wrap;

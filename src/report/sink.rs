@@ -5,6 +5,7 @@ use std::io::{self, Stderr, Stdout, Write};
 
 use crate::model::visible::Stream;
 use crate::report::signs::Signs;
+use crate::report::wrap::wrapped;
 
 /// Writes to a person: nothing but text and our own colours passes.
 #[derive(Debug)]
@@ -12,6 +13,10 @@ pub struct Sink<W: Write> {
     to: W,
     signs: Signs,
     text: Stream,
+    /// The columns of the terminal, where its rows are filled here.
+    columns: Option<usize>,
+    /// The beginning of a line whose end was not written yet.
+    line: String,
 }
 
 /// Standard output; our colours pass where that is told.
@@ -27,27 +32,52 @@ pub fn err(signs: Signs, color: bool) -> Sink<Stderr> {
 impl<W: Write> Sink<W> {
     /// Writes to `to`.
     pub fn new(to: W, signs: Signs, color: bool) -> Self {
-        Self { to, signs, text: Stream::new(color) }
+        Self { to, signs, text: Stream::new(color), columns: None, line: String::new() }
+    }
+
+    /// On a terminal of so many columns: rows that go on are indented.
+    #[must_use]
+    pub fn within(mut self, columns: Option<usize>) -> Self {
+        self.columns = columns;
+        self
     }
 }
 
 impl<W: Write> Write for Sink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = self.text.push(bytes);
-        self.to.write_all(self.signs.of(&text).as_bytes())?;
+        let text = self.signs.of(&text);
+        let Some(columns) = self.columns else {
+            self.to.write_all(text.as_bytes())?;
+            return Ok(bytes.len());
+        };
+        let mut out = String::with_capacity(text.len());
+        for part in text.split_inclusive('\n') {
+            self.line.push_str(part.trim_end_matches('\n'));
+            if part.ends_with('\n') {
+                out.push_str(&wrapped(&self.line, columns));
+                out.push('\n');
+                self.line.clear();
+            }
+        }
+        self.to.write_all(out.as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        self.to.write_all(line.as_bytes())?;
         self.to.flush()
     }
 }
 
 impl<W: Write> Drop for Sink<W> {
     fn drop(&mut self) {
-        let rest = self.text.end();
-        // nobody is left to tell that it cannot be written
-        let _ = self.to.write_all(self.signs.of(&rest).as_bytes());
+        let rest = format!("{}{}", self.line, self.signs.of(&self.text.end()));
+        if !rest.is_empty() {
+            // nobody is left to tell that it cannot be written
+            let _ = self.to.write_all(rest.as_bytes());
+        }
     }
 }
 
@@ -80,6 +110,17 @@ mod tests {
         let evil = b"\x1b[1mok\x1b[0m \x1b]0;x\x07\r\xff\xe2\x82";
         assert_eq!(written(Signs::default(), true, &[evil]), "\x1b[1mok\x1b[0m \\x1b]0;x\\x07\\x0d\\xff\\xe2\\x82");
         assert_eq!(written(ASCII, false, &[b"\x1b[1mok \xe2\x86", b"\x92 \xc3\xa9"]), "\\x1b[1mok -> \\u{e9}");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_goes_on_behind_the_verbs() {
+        let mut out = Vec::new();
+        let mut sink = Sink::new(&mut out, Signs::default(), false).within(Some(50));
+        sink.write_all(format!("  | {}", " ".repeat(46)).as_bytes()).expect("written");
+        sink.write_all(b"          ok web-02\nnext").expect("written");
+        drop(sink);
+        let want = format!("  | {}\n{}          ok web-02\nnext", " ".repeat(46), " ".repeat(15));
+        assert_eq!(String::from_utf8(out).expect("text"), want);
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{HttpAnswer, HttpCall, HttpFrom, HttpMethod, HttpReply};
-use crate::model::visible::visible;
+use crate::model::visible::{text_of, visible};
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 
 const MAX_BODY: usize = 1024 * 1024;
@@ -164,7 +164,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<HttpAnswer, H
             });
         }
     };
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text = |value: &hyper::header::HeaderValue| text_of(value.as_bytes()).into_owned();
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     Ok(HttpAnswer { status: head.status.as_u16(), headers, body, took: std::time::Duration::ZERO })
 }
