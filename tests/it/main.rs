@@ -14,6 +14,8 @@ mod exit_codes;
 mod free_port;
 mod harness;
 mod holds;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod hosts;
 mod journal;
 mod json;

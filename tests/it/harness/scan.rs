@@ -1,10 +1,14 @@
 //! What a program may say to a terminal: the few sequences that it uses itself, and text.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// Private modes that are switched on and off.
 const MODES: [&str; 8] = ["1049", "25", "2004", "1004", "1007", "2026", "1000", "1006"];
 
 /// What is not allowed, with where it stands; empty where all is well.
-pub(super) fn foreign(raw: &[u8]) -> Vec<String> {
+pub(crate) fn foreign(raw: &[u8]) -> Vec<String> {
     let text = match std::str::from_utf8(raw) {
         Ok(text) => text,
         Err(error) => return vec![format!("no UTF-8 at {}", error.valid_up_to())],
@@ -30,9 +34,69 @@ pub(super) fn foreign(raw: &[u8]) -> Vec<String> {
     found
 }
 
+/// What lines may hold beside text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// Our colours.
+    pub(crate) color: bool,
+    /// Two lines that change, on a terminal.
+    pub(crate) live: bool,
+    /// Tabs between the cells of a table.
+    pub(crate) tabs: bool,
+}
+
+impl Lines {
+    /// Nothing but text and line breaks.
+    pub(crate) const PLAIN: Self = Self { color: false, live: false, tabs: false };
+
+    /// What is not allowed outside the screen, with where it stands; empty where all is well.
+    pub(crate) fn foreign(self, raw: &[u8]) -> Vec<String> {
+        let text = match std::str::from_utf8(raw) {
+            Ok(text) => text,
+            Err(error) => return vec![format!("no UTF-8 at {}", error.valid_up_to())],
+        };
+        let mut found = Vec::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let used = match c {
+                '\n' => Some(1),
+                '\t' if self.tabs => Some(1),
+                // a terminal adds it to line breaks
+                '\r' if rest.starts_with("\r\n") => Some(1),
+                '\r' if self.live && rest.starts_with("\r\x1b[2K") => Some("\r\x1b[2K".len()),
+                '\x1b' => self.sequence(&rest[1..]).map(|used| used + 1),
+                c if is_hostile(c) => None,
+                c => Some(c.len_utf8()),
+            };
+            if used.is_none() {
+                let around: String = rest.chars().take(40).collect();
+                found.push(format!("at {}: {around:?}", text.len() - rest.len()));
+            }
+            rest = &rest[used.unwrap_or(c.len_utf8())..];
+        }
+        found
+    }
+
+    fn sequence(self, rest: &str) -> Option<usize> {
+        let rest = rest.strip_prefix('[')?;
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+        let (given, last) = rest.split_at(end);
+        let fine = match last.chars().next()? {
+            // bold, dim, underlined and six colours
+            'm' => self.color && given.split(';').all(|n| matches!(n, "" | "0" | "1" | "2" | "4" | "31" | "32" | "33" | "34" | "35" | "36" | "91" | "92" | "93" | "94" | "95" | "96")),
+            'A' | 'B' => self.live && given == "1",
+            _ => false,
+        };
+        fine.then_some(end + 2)
+    }
+}
+
 /// Control characters, and those that turn or hide what stands beside them.
 fn is_hostile(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]").unwrap()
+    });
+    c.is_ascii_control() || (!c.is_ascii() && HIDDEN.is_match(c.encode_utf8(&mut [0; 4])))
 }
 
 /// How many bytes after an ESC belong to it, where it is one of those that are allowed.
@@ -102,4 +166,15 @@ fn what_the_program_says_is_let_through_and_nothing_else() {
         assert_ne!(foreign(format!("a{evil}b").as_bytes()), [""; 0], "{evil:?}");
     }
     assert_ne!(foreign(b"a\x9b2J"), [""; 0]);
+}
+
+#[test]
+fn lines_hold_text_and_what_they_may() {
+    let all = Lines { color: true, live: true, tabs: true };
+    let fine = "a\tb\r\n\r\x1b[2K\x1b[1A\x1b[1m\x1b[31mred\x1b[0m é ✓\n";
+    assert_eq!(all.foreign(fine.as_bytes()), [""; 0]);
+    assert_eq!(Lines::PLAIN.foreign(fine.as_bytes()).len(), 6);
+    for evil in ["\x1b[8m", "\x1b[2J", "\x1b[H", "\x1b]0;x\x07", "\x1b[30m", "\r", "\x08", "\u{9b}", "\u{202e}", "\u{e0041}", "\x1b"] {
+        assert_ne!(all.foreign(format!("a{evil}b").as_bytes()), [""; 0], "{evil:?}");
+    }
 }
