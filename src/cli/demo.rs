@@ -128,7 +128,7 @@ fn say(line: &str) {
 
 fn told(signs: Signs, line: &str) {
     // whoever closed standard output has read enough
-    let _ = sink::out(signs, false).write_all(format!("{line}\n").as_bytes());
+    let _ = sink::screen(signs).write_all(format!("{line}\n").as_bytes());
 }
 
 fn seconds(time: Duration) -> String {

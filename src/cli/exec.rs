@@ -24,7 +24,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::{HostOutcome, RunState};
 use crate::model::time::parse_duration;
-use crate::model::visible::{text_of, visible};
+use crate::model::visible::{literal, text_of};
 use crate::state::words;
 use crate::world::any::AnyFleet;
 
@@ -168,7 +168,7 @@ fn confirmed(args: &Args, settings: &Settings, hosts: &[Host]) -> Result<bool, F
     let protected = hosts.iter().filter(|host| host.protected).count();
     match &args.confirm {
         Some(given) if *given == phrase => Ok(true),
-        Some(given) => Err(Failure::invalid(format!("--confirm says '{}', this command is '{phrase}'", visible(given)))),
+        Some(given) => Err(Failure::invalid(format!("--confirm says '{}', this command is '{phrase}'", literal(given)))),
         None if protected == 0 => Ok(true),
         None if settings.can_ask => {
             let why = format!("{protected} of {} hosts are protected", hosts.len());

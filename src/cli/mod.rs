@@ -85,7 +85,7 @@ fn panicked(panic: &std::panic::PanicHookInfo<'_>) -> String {
 
 /// The same mistake in arguments that can only be read: the message repeats them.
 fn readable(error: clap::Error) -> clap::Error {
-    let clean = std::env::args_os().map(|arg| visible_bytes(arg.as_encoded_bytes(), Newline::Fold));
+    let clean = std::env::args_os().map(|arg| visible_bytes(arg.as_encoded_bytes(), Newline::Show));
     Cli::try_parse_from(clean).err().unwrap_or(error)
 }
 

@@ -29,7 +29,7 @@ use crate::model::id::{RunId, StepId};
 use crate::model::outcome::{Risk, RunState as EndState};
 use crate::model::plan::{BatchSize, Confirmation, OnFailure, Plan};
 use crate::model::time::Timestamp;
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 use crate::plan::build::{Request, build};
 use crate::plan::select::Selection;
 use crate::report::paint::Paint;
@@ -230,7 +230,7 @@ fn can_ask(args: &Args, settings: &Settings) -> bool {
 fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let one = |set: &String| match set.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", visible(&set)))),
+        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", literal(&set)))),
     };
     given.iter().map(one).collect()
 }
@@ -240,7 +240,7 @@ fn approved(args: &Args, plan: &Plan) -> Result<BTreeSet<StepId>, Failure> {
     let asks: BTreeSet<&StepId> = plan.units.iter().filter(|unit| unit.kind == "confirm").map(|unit| &unit.step).collect();
     let one = |id: &String| match asks.iter().find(|step| step.as_str() == id) {
         Some(step) => Ok((*step).clone()),
-        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", visible(&id)))
+        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", literal(&id)))
             .hint(format!("runbook show {}", plan.runbook.name))),
     };
     args.approve.iter().map(one).collect()
@@ -252,7 +252,7 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     if let Some(given) = &args.confirm {
         let wanted = format!("{} {n}", plan.runbook.name);
         if *given != wanted {
-            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", visible(&given))).hint(
+            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", literal(&given))).hint(
                 again(args, settings).of_run(&format!(
                     "runbook run {} --hosts {} --dry-run",
                     plan.runbook.name,

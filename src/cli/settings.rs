@@ -107,7 +107,7 @@ impl Settings {
 
     /// Standard error, likewise.
     pub fn err(&self) -> Sink<Stderr> {
-        sink::err(self.signs, self.color).within(self.columns.filter(|_| std::io::stderr().is_terminal()))
+        sink::err(self.signs, self.color)
     }
 
     /// How a run is told to a person.

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::load::diagnostic::{Diagnostic, Diagnostics, Page};
 use crate::load::source::Source;
 use crate::model::fields::nearest;
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// The deepest nesting of brackets.
 const MAX_DEPTH: usize = 32;
@@ -394,7 +394,7 @@ pub fn unknown_key(entry: &Entry, known: &[&str]) -> Diagnostic {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("keys here: {}", known.join(", ")),
     };
-    let message = format!("`{}` is no key here", visible(&entry.key));
+    let message = format!("`{}` is no key here", literal(&entry.key));
     Diagnostic::error("E201", message).at(entry.key_span.clone(), "").help(hint)
 }
 

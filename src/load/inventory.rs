@@ -12,7 +12,7 @@ use crate::model::host::Host;
 use crate::model::id::{HostName, VarName};
 use crate::model::inventory::{Group, GroupError, Inventory, resolve_groups};
 use crate::model::selector::Selector;
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// The most hosts and groups of an inventory.
 const MAX_ENTRIES: usize = 20_000;
@@ -217,7 +217,7 @@ impl Loader<'_> {
     fn group<'n>(&mut self, entry: &'n Entry) -> Option<RawGroup<'n>> {
         // a group is named by `@NAME`, so its name follows the grammar of host names
         if HostName::parse(&entry.key).is_err() {
-            let message = format!("`{}` is not a group name: letters, digits and . _ -", visible(&entry.key));
+            let message = format!("`{}` is not a group name: letters, digits and . _ -", literal(&entry.key));
             self.found.push(Diagnostic::error("E204", message).at(entry.key_span.clone(), ""));
         }
         let mut table = Table::of(&entry.node, &entry.key, entry.key_span.clone(), self.found)?;

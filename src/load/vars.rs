@@ -8,7 +8,7 @@ use crate::model::fields::nearest;
 use crate::model::id::VarName;
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::vars::{RESERVED, shadows, whole};
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// Reads the declarations.
 pub(super) fn declarations(entries: &[Entry], found: &mut Vec<Diagnostic>) -> Vec<VarDecl> {
@@ -111,7 +111,7 @@ fn ty(table: &mut Table<'_>, default: Option<&Node>, found: &mut Vec<Diagnostic>
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("one of: {}", words().collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("`{}` is no type", visible(&text));
+            let message = format!("`{}` is no type", literal(&text));
             found.push(Diagnostic::error("E204", message).at(table.find("type"), "").help(help));
         }
         return ty;

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// A name that does not follow its grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ macro_rules! name {
                 if ok(text) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(IdError { text: visible(&text).into_owned(), what: $what, rule: $rule })
+                    Err(IdError { text: literal(&text).into_owned(), what: $what, rule: $rule })
                 }
             }
 

@@ -14,7 +14,7 @@ use crate::model::id::{HostName, RunbookName, StepId};
 use crate::model::outcome::Risk;
 use crate::model::runbook::opt_millis;
 use crate::model::time::millis;
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// Everything a run needs, and nothing that has to be looked up again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -326,7 +326,7 @@ pub enum BatchSize {
 impl BatchSize {
     /// Reads `1` or `50%`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{}` is not a batch size: a count such as 2, or a percentage such as 50%", visible(&text));
+        let bad = || format!("`{}` is not a batch size: a count such as 2, or a percentage such as 50%", literal(&text));
         match text.trim().strip_suffix('%') {
             Some(percent) => {
                 let percent: u8 = percent.trim().parse().map_err(|_| bad())?;

@@ -14,7 +14,7 @@ use crate::model::fields::nearest;
 use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::inventory::{Group, Inventory};
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// What a simulated fleet is typed as begins with this.
 pub const PREFIX: &str = "sim:";
@@ -164,7 +164,7 @@ impl<'t> Part<'t> {
     }
 
     fn shown(&self) -> std::borrow::Cow<'t, str> {
-        visible(self.text)
+        literal(self.text)
     }
 }
 

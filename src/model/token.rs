@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 use crate::model::when::WhenError;
 
 /// How two values are compared.
@@ -90,7 +90,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, WhenError
             c => {
                 return Err(WhenError::new(
                     at..at + c.len_utf8(),
-                    format!("unexpected `{}`", visible(c.encode_utf8(&mut [0; 4]))),
+                    format!("unexpected `{}`", literal(c.encode_utf8(&mut [0; 4]))),
                 ));
             }
         };

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::time::parse_duration;
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// Names with a meaning of their own in templates and conditions.
 pub const RESERVED: &[&str] = &["steps", "host", "facts", "value", "all", "and", "or", "not", "in", "true", "false"];
@@ -94,7 +94,7 @@ impl VarDecl {
         match (self.ty, value) {
             (VarType::Int, Value::Number(n)) if n.is_i64() => Ok(value.clone()),
             (VarType::Int, Value::String(text)) => {
-                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", visible(&text)))
+                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", literal(&text)))
             }
             (VarType::Port, Value::Number(n)) => port(n.as_u64(), &n.to_string()),
             (VarType::Port, Value::String(text)) => port(text.parse().ok(), text),
@@ -102,7 +102,7 @@ impl VarDecl {
             (VarType::Bool, Value::String(text)) => match text.as_str() {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
-                _ => Err(format!("`{}` is neither true nor false", visible(&text))),
+                _ => Err(format!("`{}` is neither true nor false", literal(&text))),
             },
             (VarType::List, Value::Array(items)) => {
                 for item in items {
@@ -137,7 +137,7 @@ impl VarDecl {
     }
 
     fn text(&self, text: &str, pattern: Option<&Regex>) -> Result<(), String> {
-        let shown = visible(&text);
+        let shown = literal(&text);
         if text.contains('\0') {
             return Err("contains a NUL byte".to_owned());
         }
@@ -221,7 +221,7 @@ pub fn whole(pattern: &str) -> Result<Regex, String> {
 fn port(number: Option<u64>, text: &str) -> Result<Value, String> {
     match number.filter(|n| (1..=65535).contains(n)) {
         Some(number) => Ok(Value::from(number)),
-        None => Err(format!("`{}` is not a port from 1 to 65535", visible(&text))),
+        None => Err(format!("`{}` is not a port from 1 to 65535", literal(&text))),
     }
 }
 
@@ -233,7 +233,7 @@ fn is_url(text: &str) -> bool {
 
 /// Reads `64KiB`, `100MiB`, `2GiB`, `1000B`, `5MB`: the number of bytes. A bare number is an error, so that no unit is guessed.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let bad = || format!("`{}` is not a size: write it as 64KiB, 100MiB or 2GiB", visible(&text));
+    let bad = || format!("`{}` is not a size: write it as 64KiB, 100MiB or 2GiB", literal(&text));
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let number: u64 = text[..digits].parse().map_err(|_| bad())?;
     let scale: u64 = match text[digits..].trim_start() {
@@ -291,7 +291,7 @@ mod tests {
             (VarType::Bool, json!("yes"), "`yes` is neither true nor false"),
             (VarType::Duration, json!("20"), "`20` is not a duration: write it as 250ms, 20s, 2m, 1h or 1h30m"),
             (VarType::Size, json!("20"), "`20` is not a size: write it as 64KiB, 100MiB or 2GiB"),
-            (VarType::Path, json!("/a\nb"), "`/a\\nb` is not a path"),
+            (VarType::Path, json!("/a\nb"), "`/a\\x0ab` is not a path"),
             (VarType::Url, json!("ftp://x"), "`ftp://x` is not a URL: it starts with http:// or https:// and has no spaces"),
             (VarType::Enum, json!("c"), "`c` is none of: a, b"),
             (VarType::List, json!([1]), "every entry of the list must be a text"),
@@ -306,7 +306,7 @@ mod tests {
         let var = VarDecl { pattern: Some("a|b+".to_owned()), ..decl(VarType::String) };
         assert_eq!(var.read("bb"), Ok(json!("bb")));
         for text in ["ab", "a\n", "xa"] {
-            assert_eq!(var.read(text), Err(format!("`{}` does not match a|b+", crate::model::visible::visible(text))));
+            assert_eq!(var.read(text), Err(format!("`{}` does not match a|b+", literal(text))));
         }
         assert_eq!(whole("a)|(b").map(|_| ()), Err("the pattern is no regular expression: unopened group".to_owned()));
     }

@@ -17,7 +17,7 @@ use crate::model::own_vars::own_values;
 use crate::model::plan::{BatchSize, Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, UnitSpec};
 use crate::model::runbook::{Runbook, StepDecl, VarDecl, Vars};
 use crate::model::template::{Placeholder, fill, late, placeholders};
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 use crate::plan::batches::{cut, sort};
 use crate::plan::digest::digest;
 use crate::plan::select::{Selection, selected};
@@ -187,7 +187,7 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("variables: {}", names().collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, visible(&name));
+            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, literal(&name));
             errors.push(PlanError { hint: Some(hint), ..PlanError::new(message) });
             continue;
         };
@@ -202,7 +202,7 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
         let refuse =
             |message: String, hint: Option<String>| PlanError { step: Some(step.id.clone()), hint, ..PlanError::new(message) };
         if (kinds.risk)(&step.kind).is_none() {
-            errors.push(refuse(format!("there is no kind `{}`", visible(&step.kind)), None));
+            errors.push(refuse(format!("there is no kind `{}`", literal(&step.kind)), None));
         } else if !(kinds.runs)(&step.kind) {
             let message = format!("step `{}`: this version checks kind `{}` and does not run it", step.id, step.kind);
             errors.push(refuse(message, Some(format!("runbook show {}", request.runbook.name))));

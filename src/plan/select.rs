@@ -4,7 +4,7 @@ use crate::model::fields::nearest;
 use crate::model::plan::Section;
 use crate::model::runbook::{Runbook, StepDecl};
 use crate::model::template::{placeholders, reads};
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 use crate::model::when::When;
 
 /// The kind that asks somebody: a question is a guard, and no flag but `--approve` answers it.
@@ -75,7 +75,7 @@ fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<Refusal> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("steps: {}", ids.collect::<Vec<_>>().join(", ")),
             };
-            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, visible(&id)), Some(hint)))
+            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, literal(&id)), Some(hint)))
         }
     }
 }

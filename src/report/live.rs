@@ -9,12 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
-use rustix::termios::{isatty, tcgetwinsize};
+use rustix::termios::isatty;
 
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::{clip, visible, width};
 use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::state::run::RunState;
 use crate::state::words;
 
@@ -55,9 +56,7 @@ impl<W: Write> Canvas<W> {
 
 impl<W: Write + fmt::Debug + Send> TermLike for Canvas<W> {
     fn width(&self) -> u16 {
-        let now = tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
-        // a terminal that does not know its size says 0
-        if now > 0 { now } else { u16::try_from(self.columns).unwrap_or(u16::MAX) }
+        u16::try_from(sink::columns(io::stderr()).unwrap_or(self.columns)).unwrap_or(u16::MAX)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {

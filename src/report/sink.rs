@@ -2,6 +2,9 @@
 //! end, in signs that its reader can take.
 
 use std::io::{self, Stderr, Stdout, Write};
+use std::os::fd::AsFd;
+
+use rustix::termios::tcgetwinsize;
 
 use crate::model::visible::Stream;
 use crate::report::signs::Signs;
@@ -24,9 +27,20 @@ pub fn out(signs: Signs, color: bool) -> Sink<Stdout> {
     Sink::new(io::stdout(), signs, color)
 }
 
-/// Standard error, likewise.
+/// Standard output of a command that has no settings of its own; on a terminal rows that go on are indented.
+pub fn screen(signs: Signs) -> Sink<Stdout> {
+    out(signs, false).within(columns(io::stdout()))
+}
+
+/// Standard error, likewise; on a terminal rows that go on are indented.
 pub fn err(signs: Signs, color: bool) -> Sink<Stderr> {
-    Sink::new(io::stderr(), signs, color)
+    Sink::new(io::stderr(), signs, color).within(columns(io::stderr()))
+}
+
+/// The columns of a terminal; none where it is no terminal, or one that does not know its size.
+pub fn columns(of: impl AsFd) -> Option<usize> {
+    let size = tcgetwinsize(of).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 impl<W: Write> Sink<W> {

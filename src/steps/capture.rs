@@ -10,7 +10,7 @@ use crate::model::op::{Captured, ShellReply};
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::step::Note;
 use crate::model::vars::{RESERVED, shadows, whole};
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 use crate::read::answer::{excerpt, line};
 use crate::steps::Key;
 
@@ -159,7 +159,7 @@ fn read_values(ty: VarType, fields: &mut Fields<'_>) -> Vec<String> {
 
 fn place(text: &str) -> Result<Place, String> {
     let (stream, part) = text.split_once(':').unwrap_or((text, "trim"));
-    let bad = || format!("`{}` is no place in an output", visible(&text));
+    let bad = || format!("`{}` is no place in an output", literal(&text));
     let stream = match stream {
         "stdout" => Stream::Stdout,
         "stderr" => Stream::Stderr,
@@ -173,12 +173,12 @@ fn place(text: &str) -> Result<Place, String> {
             Err(_) => return Err(bad()),
         },
         ("json", pointer) if pointer.is_empty() || pointer.starts_with('/') => Part::Json(pointer.to_owned()),
-        ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", visible(&pointer))),
+        ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", literal(&pointer))),
         ("match", "") => return Err("the regular expression is missing".to_owned()),
         ("match", pattern) => Part::Match(Box::new(Regex::new(pattern).map_err(|error| {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or("it cannot be read").trim_start_matches("error: ").to_owned();
-            format!("`{}` is no regular expression: {why}", visible(&pattern))
+            format!("`{}` is no regular expression: {why}", literal(&pattern))
         })?)),
         _ => return Err(bad()),
     };
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(garbled("stdout", Captured::whole(*b"\xff")), "`x` from stdout: the output is no UTF-8");
         assert_eq!(
             garbled("stdout:json:/a", Captured::whole("oops\u{1b}")),
-            "`x` from stdout:json:/a: the output is no JSON (expected value at line 1 column 1): oops\\u{1b}"
+            "`x` from stdout:json:/a: the output is no JSON (expected value at line 1 column 1): oops\\x1b"
         );
     }
 

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_end_of_an_output_is_what_is_shown() {
         let cut = Captured { head: b"one\ntwo".to_vec(), tail: b"e\nlast but one\n\nlast\x1b[0m\n".to_vec(), total: 9000 };
-        assert_eq!(last_lines(&cut, 2), ["last but one", "last\\u{1b}[0m"]);
+        assert_eq!(last_lines(&cut, 2), ["last but one", "last\\x1b[0m"]);
         assert_eq!(last_lines(&Captured::whole("only\n"), 5), ["only"]);
     }
 

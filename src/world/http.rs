@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{HttpAnswer, HttpCall, HttpFrom, HttpMethod, HttpReply};
-use crate::model::visible::{text_of, visible};
+use crate::model::visible::{literal, text_of};
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 
 const MAX_BODY: usize = 1024 * 1024;
@@ -77,7 +77,7 @@ pub(crate) async fn call(link: &Arc<Link>, call: &HttpCall, cancel: &Cancellatio
 
 /// Reads a URL; from a host only its own loopback may be asked.
 fn place(call: &HttpCall) -> Result<Place, String> {
-    let shown = visible(&call.url);
+    let shown = literal(&call.url);
     let uri: Uri = call.url.parse().map_err(|_| format!("`{shown}` is not a URL"))?;
     if uri.scheme_str() != Some("http") {
         return Err(format!("`{shown}` does not begin with http://"));

@@ -42,8 +42,7 @@ first = { from = "stdout:line:1" }
 [[step]]
 id = "work"
 kind = "exec"
-run = "cat HOSTILE; cat HOSTILE >&2; exit 3"
-env = { WHAT = "${what}" }
+run = "echo \"$what\"; cat HOSTILE; cat HOSTILE >&2; exit 3"
 "#;
 
 /// A host that means ill, and a folder to work on it from.
@@ -63,7 +62,9 @@ impl Place {
         // controls in these answers are refused by name; what turns and hides text is not
         tool("uname", "#!/bin/sh\nprintf 'Linux EVIL-HOST\u{202e}x\u{200b} x86_64\\n'\n");
         tool("id", "#!/bin/sh\n/usr/bin/id \"$@\" | sed 's/(\\([a-z]*\\))/(\\1\u{202e})/'\n");
-        std::fs::write(tools.join("banner"), hostile()).unwrap();
+        // a banner that is no UTF-8 ends the connection
+        let banner = String::from_utf8_lossy(&hostile()).into_owned();
+        std::fs::write(tools.join("banner"), banner).unwrap();
         let path = tools.display();
         let sshd = Sshd::with(&format!("SetEnv PATH={path}:/usr/bin:/bin:/usr/sbin:/sbin\nBanner {path}/banner"));
         std::fs::rename(&tools, sshd.path("tools")).unwrap();
@@ -141,7 +142,11 @@ impl Place {
         for row in out.split(['\r', '\n']) {
             let plain = uncolored(row);
             let copied = plain.trim_start().starts_with("next runbook ") || plain.trim_start().starts_with("runbook ");
-            assert!(copied || runbook::model::visible::width(&plain) <= 80, "{args:?}: a row that the terminal breaks: {row:?}");
+            let told = row.starts_with('{');
+            assert!(
+                copied || told || runbook::model::visible::width(&plain) <= 80,
+                "{args:?}: a row that the terminal breaks: {row:?}"
+            );
         }
         Told { code, out, err: String::new() }
     }

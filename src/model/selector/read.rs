@@ -6,7 +6,7 @@ use crate::model::fields::nearest;
 use crate::model::pattern::Pattern;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::{Atom, Became, Expr, RunAtom, SelectorError};
-use crate::model::visible::visible;
+use crate::model::visible::literal;
 
 /// The longest selector that is read: two thousand long names and some.
 const MAX_TEXT: usize = 256 * 1024;
@@ -34,7 +34,7 @@ pub(super) fn expression(text: &str) -> Result<Expr, SelectorError> {
         None => Ok(expr),
         Some(c) => Err(SelectorError::new(
             reader.at..reader.at + c.len_utf8(),
-            format!("unexpected `{}`", visible(c.encode_utf8(&mut [0; 4]))),
+            format!("unexpected `{}`", literal(c.encode_utf8(&mut [0; 4]))),
         )
         .hint("join names with `,` (either), `&` (both) or `!` (not)")),
     }
@@ -130,7 +130,7 @@ impl<'t> Reader<'t> {
         }
         if word.is_empty() {
             let what = match self.rest().chars().next() {
-                Some(c) => format!("expected a host, @group or tag:NAME, not `{}`", visible(c.encode_utf8(&mut [0; 4]))),
+                Some(c) => format!("expected a host, @group or tag:NAME, not `{}`", literal(c.encode_utf8(&mut [0; 4]))),
                 None => "expected a host, @group or tag:NAME after this".to_owned(),
             };
             let end = (from + self.rest().chars().next().map_or(0, char::len_utf8)).min(self.text.len());
@@ -173,7 +173,7 @@ fn run(became: Became, text: &str, at: &Range<usize>) -> Result<RunAtom, Selecto
 }
 
 fn no_sort(sort: &str, at: &Range<usize>) -> SelectorError {
-    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", visible(&sort)));
+    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", literal(&sort)));
     match nearest(sort, SORTS) {
         Some(word) => error.hint(format!("did you mean `{word}:`?")),
         None => error.hint("hosts are named by name, glob, set, @group or tag:NAME, never by address"),

@@ -16,7 +16,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::model::finding::Finding;
 use crate::model::host::Host;
-use crate::model::visible::{shown, visible};
+use crate::model::visible::{literal, shown};
 use crate::world::secrets::Secrets;
 use crate::world::ssh::auth::Identities;
 use crate::world::ssh::client::{Client, HostKey, Learned};
@@ -78,7 +78,7 @@ impl Ground {
     }
 
     async fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, Finding> {
-        let name = visible(&host.address);
+        let name = literal(&host.address);
         match timeout(self.timeouts.dns, lookup_host((host.address.as_str(), host.port))).await {
             Err(_) => Err(late("dns-timeout", &format!("`{name}` was not resolved"), self.timeouts.dns)),
             Ok(Err(error)) => {
@@ -249,7 +249,7 @@ fn exchange_failed(error: &Error) -> Finding {
 /// The host showed a key that is not to be trusted.
 fn distrust(key: &HostKey, name: &LookupName) -> Finding {
     let shown_key = format!("{} {}", key.kind, key.fingerprint);
-    let name = visible(&name.as_str());
+    let name = literal(&name.as_str());
     match &key.trust {
         Trust::Revoked { place } => Finding::new("host-key-revoked", format!("the host key {shown_key} is revoked"))
             .evidence(format!("revoked at {place}"))
