@@ -306,7 +306,7 @@ mod tests {
         let var = VarDecl { pattern: Some("a|b+".to_owned()), ..decl(VarType::String) };
         assert_eq!(var.read("bb"), Ok(json!("bb")));
         for text in ["ab", "a\n", "xa"] {
-            assert_eq!(var.read(text), Err(format!("`{}` does not match a|b+", literal(text))));
+            assert_eq!(var.read(text), Err(format!("`{}` does not match a|b+", crate::model::visible::literal(text))));
         }
         assert_eq!(whole("a)|(b").map(|_| ()), Err("the pattern is no regular expression: unopened group".to_owned()));
     }

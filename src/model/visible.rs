@@ -131,8 +131,8 @@ pub fn is_hidden(c: char) -> bool {
     c.is_control() || is_invisible(c)
 }
 
-/// What can stand anywhere, whatever is before it.
-fn is_plain(c: char) -> bool {
+/// Whether a character is what it seems wherever it stands: neither hidden nor a mark on the one before it.
+pub fn is_plain(c: char) -> bool {
     matches!(c, ' '..='~') || (c > '\u{a0}' && !is_invisible(c) && !is_mark(c))
 }
 

@@ -8,7 +8,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use crate::engine::report::Reporter;
 use crate::model::event::Event;
-use crate::model::visible::is_hidden;
+use crate::model::visible::is_plain;
 
 /// Tells a run to a program.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Escaped<F>(F);
 impl<F: Formatter> Formatter for Escaped<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
         let mut plain = 0;
-        for (at, c) in text.char_indices().filter(|(_, c)| is_hidden(*c)) {
+        for (at, c) in text.char_indices().filter(|(_, c)| !is_plain(*c)) {
             out.write_all(&text.as_bytes()[plain..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(out, "\\u{unit:04x}")?;
@@ -112,12 +112,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{line, lines};
-    use crate::model::visible::is_hidden;
+    use crate::model::visible::{Stream, is_plain};
 
     #[test]
     fn what_cannot_be_seen_is_escaped_and_stays_what_it_is() {
-        let value = json!({"a\u{9b}": ["\x1b\x07\x7f\u{9d}\u{202e}\u{feff}", "é\"\\\n✓\u{e0041}"], "b": 1.5});
-        let want = r#"{"a\u009b":["\u001b\u0007\u007f\u009d\u202e\ufeff","é\"\\\n✓\udb40\udc41"],"b":1.5}"#;
+        let value = json!({"a\u{9b}": ["\x1b\x07\x7f\u{9d}\u{202e}\u{feff}", "é\"\\\n✓\u{e0041}e\u{301}"], "b": 1.5});
+        let want = r#"{"a\u009b":["\u001b\u0007\u007f\u009d\u202e\ufeff","é\"\\\n✓\udb40\udc41e\u0301"],"b":1.5}"#;
         assert_eq!(line(&value).expect("JSON"), format!("{want}\n"));
         let several = lines(&value).expect("JSON");
         assert!(several.starts_with("{\n  \"a\\u009b\": [\n    \"\\u001b"), "{several}");
@@ -130,7 +130,8 @@ mod tests {
             let value = json!({key: [text, null, true, {}]});
             for told in [line(&value).expect("JSON"), lines(&value).expect("JSON")] {
                 assert_eq!(serde_json::from_str::<Value>(&told).expect("JSON"), value);
-                assert!(told.chars().all(|c| c == '\n' || !is_hidden(c)), "{told:?}");
+                assert!(told.chars().all(|c| c == '\n' || is_plain(c)), "{told:?}");
+                assert_eq!(Stream::new(false).push(told.as_bytes()), told, "the sink finds nothing to do");
             }
         }
     }

@@ -103,7 +103,7 @@ fn the_lower_layers_are_pure() {
     assert_eq!(faults("src/load/source.rs", "use std::env;"), ["src/load/source.rs:1: `load` is pure and names `std::env`"]);
     assert_eq!(faults("src/load/runbook.rs", "use std::fs;"), ["src/load/runbook.rs:1: `load` is pure and names `std::fs`"]);
     assert_eq!(faults("src/load/runbook.rs", "#[cfg(test)]\nmod tests { fn f() { std::fs::read(x); } }"), NONE);
-    assert_eq!(faults("src/world/ssh.rs", text).len(), 0);
+    assert!(faults("src/world/ssh.rs", text).iter().all(|fault| !fault.contains("is pure")));
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Place {
         for row in out.split(['\r', '\n']) {
             let plain = uncolored(row);
             let copied = plain.trim_start().starts_with("next runbook ") || plain.trim_start().starts_with("runbook ");
-            let told = row.starts_with('{');
+            let told = row.starts_with('{') || args.contains(&"--export");
             assert!(
                 copied || told || runbook::model::visible::width(&plain) <= 80,
                 "{args:?}: a row that the terminal breaks: {row:?}"
