@@ -127,7 +127,8 @@ impl Place {
         let (ours, theirs) = terminal();
         let mut command = self.command(args);
         let end = || Stdio::from(theirs.try_clone().unwrap());
-        let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        // with nobody to ask
+        let mut child = command.stdout(end()).stderr(end()).spawn().unwrap();
         drop((command, theirs));
         let mut raw = Vec::new();
         let mut ours = ours;
@@ -141,7 +142,7 @@ impl Place {
         let out = String::from_utf8(raw).unwrap();
         for row in out.split(['\r', '\n']) {
             let plain = uncolored(row);
-            let copied = plain.trim_start().starts_with("next runbook ") || plain.trim_start().starts_with("runbook ");
+            let copied = ["next runbook ", "runbook ", "try: runbook "].iter().any(|start| plain.trim_start().starts_with(start));
             let told = row.starts_with('{') || args.contains(&"--export");
             assert!(
                 copied || told || runbook::model::visible::width(&plain) <= 80,
@@ -190,13 +191,16 @@ fn terminal() -> (File, File) {
     (ours.into(), theirs)
 }
 
-/// Says this to everybody who connects, and hears what they say for a while.
-fn says(bytes: Vec<u8>) -> u16 {
+/// Says this to everybody who connects, at once or once they have said something.
+fn says(bytes: Vec<u8>, listens: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut tcp in listener.incoming().flatten() {
             let _ = tcp.set_read_timeout(Some(Duration::from_millis(500)));
+            if listens {
+                let _ = tcp.read(&mut [0; 4096]);
+            }
             let _ = tcp.write_all(&bytes);
             let _ = tcp.read(&mut [0; 4096]);
         }

@@ -142,7 +142,8 @@ fn what_a_host_says_of_itself_is_text() {
 #[test]
 fn what_no_ssh_server_says_is_text() {
     let place = Place::new();
-    let ports = [hostile(), b"SSH-2.0-\x1b[2JEVIL\xff\x9b\r\n".to_vec(), b"HTTP/1.1 400 \x1b]0;x\x07\r\n\r\n".to_vec()].map(says);
+    let ports = [hostile(), b"SSH-2.0-\x1b[2JEVIL\xff\x9b\r\n".to_vec(), b"HTTP/1.1 400 \x1b]0;x\x07\r\n\r\n".to_vec()]
+        .map(|said| says(said, false));
     let mut inventory = place.host("web-1");
     for (n, port) in ports.iter().enumerate() {
         let host = place.host(&format!("bad-{n}"));
@@ -179,7 +180,7 @@ fn what_a_host_shows_of_services_logs_and_processes_is_text() {
     let body =
         [&b"HTTP/1.1 500 EVIL-REASON\xff\r\nx-evil: EVIL-HEAD\x9b2J\xff\r\nconnection: close\r\n\r\nEVIL-BODY "[..], &hostile()]
             .concat();
-    let (web, held) = (says(body), free_port());
+    let (web, held) = (says(body, true), free_port());
     let listen = "import socket,sys,time\ns=socket.socket()\ns.bind(('127.0.0.1',int(sys.argv[1])))\ns.listen()\nprint()\nsys.stdout.flush()\ntime.sleep(300)";
     let evil = super::os(b"EVIL-ARGV\x1b[2J\x9b\xff\r\n          ok evil-9  0:00  nothing was changed");
     let mut child =
