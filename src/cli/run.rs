@@ -230,7 +230,7 @@ fn can_ask(args: &Args, settings: &Settings) -> bool {
 fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let one = |set: &String| match set.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", literal(&set)))),
+        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", literal(set)))),
     };
     given.iter().map(one).collect()
 }
@@ -240,7 +240,7 @@ fn approved(args: &Args, plan: &Plan) -> Result<BTreeSet<StepId>, Failure> {
     let asks: BTreeSet<&StepId> = plan.units.iter().filter(|unit| unit.kind == "confirm").map(|unit| &unit.step).collect();
     let one = |id: &String| match asks.iter().find(|step| step.as_str() == id) {
         Some(step) => Ok((*step).clone()),
-        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", literal(&id)))
+        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", literal(id)))
             .hint(format!("runbook show {}", plan.runbook.name))),
     };
     args.approve.iter().map(one).collect()
@@ -252,7 +252,7 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     if let Some(given) = &args.confirm {
         let wanted = format!("{} {n}", plan.runbook.name);
         if *given != wanted {
-            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", literal(&given))).hint(
+            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", literal(given))).hint(
                 again(args, settings).of_run(&format!(
                     "runbook run {} --hosts {} --dry-run",
                     plan.runbook.name,

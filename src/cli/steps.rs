@@ -100,7 +100,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let failure = Failure::invalid(format!("there is no kind `{}`", literal(&name)));
+    let failure = Failure::invalid(format!("there is no kind `{}`", literal(name)));
     match nearest(name, KINDS.iter().map(|kind| kind.name)) {
         Some(near) => failure.hint(format!("runbook steps {near}")),
         None => failure.hint("runbook steps"),

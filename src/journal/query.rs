@@ -155,7 +155,7 @@ impl Journal {
 
     /// The one run whose id begins so; `last` is the newest.
     pub fn find_run(&self, prefix: &str) -> Result<RunId, JournalError> {
-        let missing = || JournalError::NoRun(literal(&prefix).into_owned());
+        let missing = || JournalError::NoRun(literal(prefix).into_owned());
         if prefix == "last" {
             return self
                 .run_rows("ORDER BY started DESC, run LIMIT ?1", 1)?

@@ -85,7 +85,7 @@ fn earlier(id: &str, steps: &[Read<'_>], at: usize) -> Result<(), Wrong> {
         None => {
             let ids = steps[..at].iter().filter(|s| named(s)).map(|s| s.decl.id.as_str());
             let near = nearest(id, ids).map(|near| format!("did you mean `{near}`?"));
-            Err((format!("there is no step `{}` before this one", literal(&id)), near))
+            Err((format!("there is no step `{}` before this one", literal(id)), near))
         }
     }
 }
@@ -112,7 +112,7 @@ fn wrong_word(name: &Name, value: &Value, steps: &[Read<'_>]) -> Option<(String,
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("one of: {}", words.join(", ")),
     };
-    Some((format!("`{name}` is never `{}`", literal(&word)), help))
+    Some((format!("`{name}` is never `{}`", literal(word)), help))
 }
 
 /// What is known of a name before any host is: the types of the variables and of what steps capture.

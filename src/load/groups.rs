@@ -102,7 +102,7 @@ impl Gatherer<'_> {
         let error = |message: String| Diagnostic::error("E315", message).at(at.clone(), "");
         if !is_group(name) {
             let help = "write use = \"lib/NAME\": the file is lib/NAME.toml beside the runbook, its name of a-z 0-9 -";
-            return Some(error(format!("`{}` is no name of a group of steps", literal(&name))).help(help));
+            return Some(error(format!("`{}` is no name of a group of steps", literal(name))).help(help));
         }
         if let Some(from) = self.trail.iter().position(|(known, _)| known == name) {
             let names = self.trail[from..].iter().map(|(known, _)| known.as_str()).chain([name]);

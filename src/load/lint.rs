@@ -112,8 +112,8 @@ fn unverified(steps: &[Read<'_>], found: &mut Vec<Diagnostic>) {
 fn unused(steps: &[Read<'_>], secrets: &Secrets, found: &mut Vec<Diagnostic>) {
     for (name, at) in secrets.places.iter().filter(|(name, _)| secrets.sources.contains_key(*name)) {
         if !steps.iter().any(|step| step.decl.secrets.iter().any(|used| used == name)) {
-            let message = format!("no step uses the secret `{}`", literal(&name));
-            let help = format!("name it in a step: secrets = [\"{}\"]", literal(&name));
+            let message = format!("no step uses the secret `{}`", literal(name));
+            let help = format!("name it in a step: secrets = [\"{}\"]", literal(name));
             found.push(Diagnostic::warning("W313", message).at(at.clone(), "").help(help));
         }
     }

@@ -124,9 +124,9 @@ impl Frame<'_> {
             if !self.secrets.places.contains_key(name) {
                 let help = match nearest(name, self.secrets.places.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("declare it: [secrets] {} = {{ env = \"NAME\" }}", literal(&name)),
+                    None => format!("declare it: [secrets] {} = {{ env = \"NAME\" }}", literal(name)),
                 };
-                refuse(format!("there is no secret `{}`", literal(&name)), Some(help));
+                refuse(format!("there is no secret `{}`", literal(name)), Some(help));
             } else if names.iter().any(|known| known == name) {
                 refuse(format!("the secret `{name}` is there twice"), None);
             } else if !self.own.is_empty() && self.vars.iter().any(|var| var.name.as_str() == name) {

@@ -82,7 +82,7 @@ pub(super) fn word<T: Copy>(
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("one of: {}", names().collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("`{key}` cannot be `{}`", literal(&text));
+        let message = format!("`{key}` cannot be `{}`", literal(text));
         found.push(Diagnostic::error("E204", message).at(table.find(key), "").help(help));
     }
     meant
@@ -98,7 +98,7 @@ pub(super) fn phases(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Vec<
         let budget = duration("budget", &mut table, found);
         if let Some(name) = name {
             if phases.iter().any(|phase| phase.name == name) {
-                let message = format!("the phase `{}` is there twice", literal(&name));
+                let message = format!("the phase `{}` is there twice", literal(name));
                 found.push(Diagnostic::error("E310", message).at(table.find("name"), ""));
             }
             phases.push(Phase { name: name.to_owned(), budget });

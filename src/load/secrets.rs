@@ -50,7 +50,7 @@ fn place(entry: &Entry, source: &Source, found: &mut Vec<Diagnostic>) -> Option<
     let env = text("env", &mut table, found).and_then(|name| {
         let ok = VarName::parse(name).is_ok();
         if !ok {
-            let message = format!("`{}` is no name of an environment variable", literal(&name));
+            let message = format!("`{}` is no name of an environment variable", literal(name));
             found.push(Diagnostic::error("E204", message).at(table.find("env"), ""));
         }
         ok.then(|| SecretSource::Env(name.to_owned()))

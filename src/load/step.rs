@@ -171,7 +171,7 @@ impl<'s> Frame<'s> {
                 None if names.is_empty() => format!("add [[phase]] with name = \"{name}\""),
                 None => format!("phases here: {}", names.join(", ")),
             };
-            let message = format!("there is no phase `{}`", literal(&name));
+            let message = format!("there is no phase `{}`", literal(name));
             found.push(Diagnostic::error("E305", message).at(table.find("phase"), "").help(help));
         }
         Some(name.to_owned())
@@ -192,7 +192,7 @@ impl<'s> Frame<'s> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("kinds: {}", self.kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("there is no kind `{}`", literal(&name));
+            let message = format!("there is no kind `{}`", literal(name));
             found.push(Diagnostic::error("E306", message).at(at, "").help(help));
             return (Some(name.to_owned()), None);
         };
@@ -270,7 +270,7 @@ fn after(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Section {
         None => Section::Verify,
         Some("close") => Section::VerifyAfterClose,
         Some(text) => {
-            let message = format!("`after` cannot be `{}`", literal(&text));
+            let message = format!("`after` cannot be `{}`", literal(text));
             found.push(Diagnostic::error("E204", message).at(table.find("after"), "").help("write after = \"close\""));
             Section::Verify
         }

@@ -111,7 +111,7 @@ fn ty(table: &mut Table<'_>, default: Option<&Node>, found: &mut Vec<Diagnostic>
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("one of: {}", words().collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("`{}` is no type", literal(&text));
+            let message = format!("`{}` is no type", literal(text));
             found.push(Diagnostic::error("E204", message).at(table.find("type"), "").help(help));
         }
         return ty;

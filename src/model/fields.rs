@@ -188,7 +188,7 @@ impl<'a> Fields<'a> {
             match value.as_object() {
                 Some(map) => found.extend(self.within(&[key, name], map, |inner| read(name, inner))),
                 None => {
-                    let message = format!("`{}` must be a table, not {}", literal(&name), describe(value));
+                    let message = format!("`{}` must be a table, not {}", literal(name), describe(value));
                     let path = vec![name.clone()];
                     self.adopt(key, vec![FieldError { path, message, hint: None, unknown_key: false }]);
                 }
@@ -235,7 +235,7 @@ impl<'a> Fields<'a> {
             };
             let mut path = self.prefix.clone();
             path.push(key.clone());
-            let message = format!("`{}` is no key here", literal(&key));
+            let message = format!("`{}` is no key here", literal(key));
             self.errors.push(FieldError { path, message, hint: Some(hint), unknown_key: true });
         }
     }
@@ -265,7 +265,7 @@ fn describe(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(b) => b.to_string(),
         Value::Number(n) => n.to_string(),
-        Value::String(s) => format!("\"{}\"", literal(&s)),
+        Value::String(s) => format!("\"{}\"", literal(s)),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a table".to_owned(),
     }

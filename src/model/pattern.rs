@@ -75,7 +75,7 @@ fn numbers(part: &str) -> Result<Numbers, String> {
         if digits { text.parse::<u64>().ok() } else { None }
     };
     let (Some(from), Some(to)) = (read(low), read(high)) else {
-        return Err(format!("`{}` is neither a number nor a range of numbers", literal(&part)));
+        return Err(format!("`{}` is neither a number nor a range of numbers", literal(part)));
     };
     if from > to {
         return Err(format!("`{part}` runs backwards"));

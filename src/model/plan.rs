@@ -326,7 +326,7 @@ pub enum BatchSize {
 impl BatchSize {
     /// Reads `1` or `50%`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{}` is not a batch size: a count such as 2, or a percentage such as 50%", literal(&text));
+        let bad = || format!("`{}` is not a batch size: a count such as 2, or a percentage such as 50%", literal(text));
         match text.trim().strip_suffix('%') {
             Some(percent) => {
                 let percent: u8 = percent.trim().parse().map_err(|_| bad())?;

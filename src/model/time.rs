@@ -97,7 +97,7 @@ impl TryFrom<String> for Timestamp {
 
 /// Reads `250ms`, `20s`, `2m`, `1h`, `1h30m`; a bare number is an error, so that no unit is guessed.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{}` is not a duration: write it as 250ms, 20s, 2m, 1h or 1h30m", literal(&text));
+    let bad = || format!("`{}` is not a duration: write it as 250ms, 20s, 2m, 1h or 1h30m", literal(text));
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(bad());

@@ -94,7 +94,7 @@ impl VarDecl {
         match (self.ty, value) {
             (VarType::Int, Value::Number(n)) if n.is_i64() => Ok(value.clone()),
             (VarType::Int, Value::String(text)) => {
-                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", literal(&text)))
+                text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", literal(text)))
             }
             (VarType::Port, Value::Number(n)) => port(n.as_u64(), &n.to_string()),
             (VarType::Port, Value::String(text)) => port(text.parse().ok(), text),
@@ -102,7 +102,7 @@ impl VarDecl {
             (VarType::Bool, Value::String(text)) => match text.as_str() {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
-                _ => Err(format!("`{}` is neither true nor false", literal(&text))),
+                _ => Err(format!("`{}` is neither true nor false", literal(text))),
             },
             (VarType::List, Value::Array(items)) => {
                 for item in items {
@@ -137,7 +137,7 @@ impl VarDecl {
     }
 
     fn text(&self, text: &str, pattern: Option<&Regex>) -> Result<(), String> {
-        let shown = literal(&text);
+        let shown = literal(text);
         if text.contains('\0') {
             return Err("contains a NUL byte".to_owned());
         }
@@ -221,7 +221,7 @@ pub fn whole(pattern: &str) -> Result<Regex, String> {
 fn port(number: Option<u64>, text: &str) -> Result<Value, String> {
     match number.filter(|n| (1..=65535).contains(n)) {
         Some(number) => Ok(Value::from(number)),
-        None => Err(format!("`{}` is not a port from 1 to 65535", literal(&text))),
+        None => Err(format!("`{}` is not a port from 1 to 65535", literal(text))),
     }
 }
 
@@ -233,7 +233,7 @@ fn is_url(text: &str) -> bool {
 
 /// Reads `64KiB`, `100MiB`, `2GiB`, `1000B`, `5MB`: the number of bytes. A bare number is an error, so that no unit is guessed.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let bad = || format!("`{}` is not a size: write it as 64KiB, 100MiB or 2GiB", literal(&text));
+    let bad = || format!("`{}` is not a size: write it as 64KiB, 100MiB or 2GiB", literal(text));
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let number: u64 = text[..digits].parse().map_err(|_| bad())?;
     let scale: u64 = match text[digits..].trim_start() {

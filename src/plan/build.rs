@@ -187,7 +187,7 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("variables: {}", names().collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, literal(&name));
+            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, literal(name));
             errors.push(PlanError { hint: Some(hint), ..PlanError::new(message) });
             continue;
         };

@@ -75,7 +75,7 @@ fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<Refusal> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("steps: {}", ids.collect::<Vec<_>>().join(", ")),
             };
-            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, literal(&id)), Some(hint)))
+            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, literal(id)), Some(hint)))
         }
     }
 }

@@ -48,7 +48,7 @@ impl<'t> HttpUrl<'t> {
         if text.starts_with("https:") {
             return Err(UrlError::Https);
         }
-        let rest = text.strip_prefix("http://").ok_or_else(|| UrlError::Scheme(literal(&text).into_owned()))?;
+        let rest = text.strip_prefix("http://").ok_or_else(|| UrlError::Scheme(literal(text).into_owned()))?;
         if let Some(bad) = rest.chars().find(|c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(*c)) {
             return Err(UrlError::Character(bad));
         }

@@ -159,7 +159,7 @@ fn read_values(ty: VarType, fields: &mut Fields<'_>) -> Vec<String> {
 
 fn place(text: &str) -> Result<Place, String> {
     let (stream, part) = text.split_once(':').unwrap_or((text, "trim"));
-    let bad = || format!("`{}` is no place in an output", literal(&text));
+    let bad = || format!("`{}` is no place in an output", literal(text));
     let stream = match stream {
         "stdout" => Stream::Stdout,
         "stderr" => Stream::Stderr,
@@ -173,12 +173,12 @@ fn place(text: &str) -> Result<Place, String> {
             Err(_) => return Err(bad()),
         },
         ("json", pointer) if pointer.is_empty() || pointer.starts_with('/') => Part::Json(pointer.to_owned()),
-        ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", literal(&pointer))),
+        ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", literal(pointer))),
         ("match", "") => return Err("the regular expression is missing".to_owned()),
         ("match", pattern) => Part::Match(Box::new(Regex::new(pattern).map_err(|error| {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or("it cannot be read").trim_start_matches("error: ").to_owned();
-            format!("`{}` is no regular expression: {why}", literal(&pattern))
+            format!("`{}` is no regular expression: {why}", literal(pattern))
         })?)),
         _ => return Err(bad()),
     };

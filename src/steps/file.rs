@@ -65,7 +65,7 @@ Undone: nothing to undo.",
 fn parse(mut fields: Fields<'_>) -> Parsed {
     let path = fields.need_string("path");
     if let Some(path) = path.as_deref().filter(|path| !is_placed(path)) {
-        fields.error("path", format!("`{}` must be absolute, or begin with ~/", literal(&path)), None);
+        fields.error("path", format!("`{}` must be absolute, or begin with ~/", literal(path)), None);
     }
     let kind = fields.word("type", &["file", "directory", "link", "socket"]);
     let [owner, group, reader, writer] = ["owner", "group", "readable_by", "writable_by"].map(|key| read_user(&mut fields, key));

@@ -120,7 +120,7 @@ fn read_headers(fields: &mut Fields<'_>) -> Vec<(String, String)> {
     let Some(entries) = fields.entries("header") else { return Vec::new() };
     let mut headers = Vec::new();
     for (name, value) in entries {
-        let shown = literal(&name);
+        let shown = literal(name);
         match value {
             Value::String(text) if is_header_name(name) => headers.push((name.to_ascii_lowercase(), text.trim().to_owned())),
             Value::String(_) => fields.error("header", format!("`{shown}` is no name of a header"), None),

@@ -130,7 +130,7 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
             fields.error("start", "`start.only` must be the app itself", Some("write only = the name in `app`".to_owned()));
         }
         if cwd.is_none() {
-            fields.error("start", format!("`start` needs `cwd`: where {} lies", literal(&config)), None);
+            fields.error("start", format!("`start` needs `cwd`: where {} lies", literal(config)), None);
         }
     }
     let start = only.zip(cwd.clone()).map(|((config, only), cwd)| Start { cwd, config, only, namespace: namespace.clone() });

@@ -116,7 +116,7 @@ fn read_paths(fields: &mut Fields<'_>, key: &'static str, read: fn(&Value) -> Re
     }
     let mut wanted = Vec::new();
     for (path, value) in entries {
-        let shown = literal(&path);
+        let shown = literal(path);
         if !(path.starts_with('/') || path == "~" || path.starts_with("~/")) || path.contains(char::is_control) {
             fields.error(key, format!("`{shown}` must be an absolute path, or begin with ~/"), None);
             continue;
@@ -173,7 +173,7 @@ impl Least {
 
     fn percent(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix('%').and_then(|number| number.parse::<u64>().ok()).filter(|number| *number <= 100);
-        number.map(Least::Percent).ok_or_else(|| format!("`{}` is not a part from 0% to 100%", literal(&text)))
+        number.map(Least::Percent).ok_or_else(|| format!("`{}` is not a part from 0% to 100%", literal(text)))
     }
 
     /// How much that is of what is there, and in words.

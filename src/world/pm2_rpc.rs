@@ -65,7 +65,7 @@ fn unopened(opening: &OpenFault, path: &str) -> Pm2Reply {
         }
         // OpenSSH gives the same answer where it forwards no sockets at all
         OpenFault::Refused(_) => {
-            let path = literal(&path);
+            let path = literal(path);
             fault("no-connect", format!("nothing answers at `{path}`, or the ssh server forwards no sockets"))
         }
         OpenFault::TimedOut => fault("no-reply", opening.to_string()),

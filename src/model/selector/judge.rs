@@ -169,7 +169,7 @@ impl Judge<'_> {
         sign: &str,
         known: impl Iterator<Item = &'c str>,
     ) -> SelectorError {
-        let error = SelectorError::new(at.clone(), format!("no {what} `{}` in the inventory", literal(&name)));
+        let error = SelectorError::new(at.clone(), format!("no {what} `{}` in the inventory", literal(name)));
         let exact_elsewhere = what == "host" && self.fleet.groups.contains_key(name);
         if self.fleet.terse || exact_elsewhere {
             return error;

@@ -173,7 +173,7 @@ fn run(became: Became, text: &str, at: &Range<usize>) -> Result<RunAtom, Selecto
 }
 
 fn no_sort(sort: &str, at: &Range<usize>) -> SelectorError {
-    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", literal(&sort)));
+    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", literal(sort)));
     match nearest(sort, SORTS) {
         Some(word) => error.hint(format!("did you mean `{word}:`?")),
         None => error.hint("hosts are named by name, glob, set, @group or tag:NAME, never by address"),

@@ -80,7 +80,7 @@ pub(super) fn read_source(fields: &mut Fields<'_>) -> Option<Source> {
 
 /// What is wrong with the path of a log file.
 fn fault_of(path: &str) -> Option<String> {
-    let shown = literal(&path);
+    let shown = literal(path);
     if !(path.starts_with('/') || path.starts_with("~/")) {
         return Some(format!("`{shown}` must be absolute, or begin with ~/"));
     }

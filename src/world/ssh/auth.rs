@@ -238,7 +238,7 @@ impl Login<'_> {
     fn denied(self, remaining: &MethodSet) -> Finding {
         let offered = self.tried.len();
         let keys = if offered == 1 { "the key".to_owned() } else { format!("all {offered} keys") };
-        let mut summary = format!("the server refused {keys} for user `{}`", literal(&self.user));
+        let mut summary = format!("the server refused {keys} for user `{}`", literal(self.user));
         if let Some(why) = self.learned.ended() {
             summary.push_str(&format!(" and hung up: {why}"));
         } else if !remaining.is_empty() {

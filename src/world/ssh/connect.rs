@@ -249,7 +249,7 @@ fn exchange_failed(error: &Error) -> Finding {
 /// The host showed a key that is not to be trusted.
 fn distrust(key: &HostKey, name: &LookupName) -> Finding {
     let shown_key = format!("{} {}", key.kind, key.fingerprint);
-    let name = literal(&name.as_str());
+    let name = literal(name.as_str());
     match &key.trust {
         Trust::Revoked { place } => Finding::new("host-key-revoked", format!("the host key {shown_key} is revoked"))
             .evidence(format!("revoked at {place}"))

@@ -80,7 +80,7 @@ fn what_is_typed_is_text_in_the_message_that_refuses_it() {
         &["run", "work", "--hosts", evil],
         &["run", "work", "--hosts", "all", "--set", evil],
         &["run", "work", "--hosts", "all", "--confirm", evil],
-        &["run", "work", "--hosts", "all", "--approve", evil],
+        &["run", "work", "--hosts", "all", "--yes", "--approve", evil],
         &["run", "work", "--hosts", "all", "--forks", evil],
         &["exec", evil, "--", "true"],
         &["show", evil],
@@ -93,11 +93,17 @@ fn what_is_typed_is_text_in_the_message_that_refuses_it() {
             let args = [more, args].concat();
             let told = place.piped(&args, Lines::PLAIN);
             assert_eq!(told.code, Some(2), "{args:?}: {}{}", told.out, told.err);
-            let whole = told.err.contains("EVIL\\x1b[2J\\x1b[31m\\x9b1m\\u{202e}");
+            // JSON has escapes of its own
+            let said = format!("{}{}", told.out, told.err)
+                .replace("\\u001b", "\\x1b")
+                .replace("\\u009b", "\\x9b")
+                .replace("\\u202e", "\\u{202e}");
+            let whole = said.contains("EVIL\\x1b[2J\\x1b[31m\\x9b1m\\u{202e}");
             // a selection is refused at its first wrong character
-            assert!(whole || told.err.contains("unexpected `\\x1b`"), "{args:?}: {}", told.err);
+            assert!(whole || said.contains("unexpected `\\x1b`"), "{args:?}: {said}");
             let shown = place.on_terminal(&args, LIVE);
-            assert!(shown.out.contains(if whole { "EVIL\\x1b[2J" } else { "unexpected `\\x1b`" }), "{args:?}: {}", shown.out);
+            let shown = shown.out.replace("\\u001b", "\\x1b");
+            assert!(shown.contains(if whole { "EVIL\\x1b[2J" } else { "unexpected `\\x1b`" }), "{args:?}: {shown}");
         }
     }
     let told = place.command(&["show"]).arg(os(b"EVIL\xff\x1b[2J")).output().unwrap();

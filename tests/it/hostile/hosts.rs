@@ -182,9 +182,9 @@ fn what_a_host_shows_of_services_logs_and_processes_is_text() {
             .concat();
     let (web, held) = (says(body, true), free_port());
     let listen = "import socket,sys,time\ns=socket.socket()\ns.bind(('127.0.0.1',int(sys.argv[1])))\ns.listen()\nprint()\nsys.stdout.flush()\ntime.sleep(300)";
-    let evil = super::os(b"EVIL-ARGV\x1b[2J\x9b\xff\r\n          ok evil-9  0:00  nothing was changed");
-    let mut child =
-        Command::new("python3").args(["-c", listen, &held.to_string()]).arg(evil).stdout(Stdio::piped()).spawn().unwrap();
+    let script = place.dir.path().join(super::os(b"EVIL-ARGV\x1b[2J\x9b\xff\r\n          ok evil-9  0:00  nothing was changed"));
+    std::fs::write(&script, listen).unwrap();
+    let mut child = Command::new("python3").arg(script).arg(held.to_string()).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
     let _holder = Holder(child);
     let log = place.path("hostile");
@@ -201,7 +201,7 @@ fn what_a_host_shows_of_services_logs_and_processes_is_text() {
             ),
         ),
         ("says", "kind = \"require\"\nrun = \"grep -a -v -e C1 -e UTF8 -e END -e NUL HOSTILE\"\nstdout = \"fine\"".to_owned()),
-        ("port", format!("kind = \"free-port\"\nport = {held}")),
+        ("port", format!("kind = \"free-port\"\nport = {held}\nkeep = {{ pm2 = \"app\" }}")),
     ];
     for (name, step) in &steps {
         let table = if *name == "port" { "step" } else { "precheck" };
