@@ -1,13 +1,12 @@
 //! `runbook close RUN`: closes what a run left open.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::cli::args::Form;
 use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::open;
-use crate::cli::output::present;
+use crate::cli::output::{self, present};
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
 use crate::engine::close::{LeftOpen, close_all};
@@ -52,8 +51,7 @@ fn say(settings: &Settings, line: &str) -> Result<(), Failure> {
     match settings.output {
         Form::Human => present(settings, line),
         Form::Json => {
-            // a closed standard error is no failure of the close
-            let _ = io::stderr().write_all(line.as_bytes());
+            output::say(settings.signs, line);
             Ok(())
         }
         Form::Quiet => Ok(()),

@@ -1,5 +1,6 @@
 //! `runbook demo`: the main job on a fresh machine. Fleet up, fault in, preview, run, proof, timeline, fleet down.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::model::outcome::Outcome;
 use crate::model::sim::PREFIX;
 use crate::model::visible::visible;
 use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::state::run::{HostState, RunState, UnitState};
 
 /// The fault that is put in and the runbook that takes it out have the same name.
@@ -121,7 +123,12 @@ fn job(dry_run: bool, hosts: u16) -> run::Args {
 }
 
 fn say(line: &str) {
-    println!("\n=== {line}");
+    told(Signs::default(), &format!("\n=== {line}"));
+}
+
+fn told(signs: Signs, line: &str) {
+    // whoever closed standard output has read enough
+    let _ = sink::screen(signs).write_all(format!("{line}\n").as_bytes());
 }
 
 fn seconds(time: Duration) -> String {
@@ -169,12 +176,12 @@ fn done(what: &str, command: &mut Command) -> Result<(), Failure> {
 fn measured(state: &RunState, (mark, signs): (&str, Signs)) {
     for host in &state.order {
         let Some(of) = state.hosts.get(host) else { continue };
-        println!("{mark}{host}");
+        told(signs, &format!("{mark}{host}"));
         let line = |what, of, step, tell: Tell| line((mark, signs), what, of, step, tell);
         line("before", of, "loop", |unit| unit.first_note.as_ref().map(|note| note.summary.clone()));
         for (step, unit) in &of.units {
             if unit.outcome == Some(Outcome::Changed) {
-                println!("{mark}  changed  {step}: {}", signs.of(&visible(&unit.effects.join("; "))));
+                told(signs, &format!("{mark}  changed  {step}: {}", visible(&unit.effects.join("; "))));
             }
         }
         for step in ["one-process", "held", "answers", "still-fine"] {
@@ -186,7 +193,7 @@ fn measured(state: &RunState, (mark, signs): (&str, Signs)) {
     }
     let fine: Vec<HostName> = state.hosts.iter().filter(|(_, of)| proven(of)).map(|(name, _)| name.clone()).collect();
     if !fine.is_empty() {
-        println!("{mark}proven on {} ({} of {})", fold(&fine), fine.len(), state.hosts.len());
+        told(signs, &format!("{mark}proven on {} ({} of {})", fold(&fine), fine.len(), state.hosts.len()));
     }
 }
 
@@ -196,7 +203,7 @@ type Tell = fn(&UnitState) -> Option<String>;
 fn line((mark, signs): (&str, Signs), what: &str, of: &HostState, step: &str, tell: Tell) {
     let unit = of.units.iter().find(|(id, _)| id.as_str() == step).map(|(_, unit)| unit);
     if let Some(text) = unit.and_then(tell) {
-        println!("{mark}  {what:8} {step}: {}", signs.of(&visible(&text)));
+        told(signs, &format!("{mark}  {what:8} {step}: {}", visible(&text)));
     }
 }
 

@@ -25,6 +25,7 @@ use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, Op, Reply, Shell, ShellReply};
 use crate::model::outcome::{HostOutcome, RunState};
 use crate::model::time::parse_deadline;
+use crate::model::visible::{literal, text_of};
 use crate::state::words;
 use crate::world::any::AnyFleet;
 use crate::world::ssh::script::{Unsendable, quote};
@@ -79,7 +80,7 @@ pub struct Answered {
 /// What a command printed on one of its two outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Printed {
-    /// As text; what is no UTF-8 is replaced. Where it was cut, its beginning and its end, and between them how much is
+    /// As text; bytes that are no UTF-8 stand as `\xNN`. Where it was cut, its beginning and its end, and between them how much is
     /// left out.
     pub text: String,
     /// How many bytes it was in all.
@@ -124,11 +125,11 @@ impl Default for Printed {
 impl Printed {
     fn of(captured: &Captured) -> Self {
         let text = if captured.is_cut() {
-            let (head, tail) = (String::from_utf8_lossy(&captured.head), String::from_utf8_lossy(&captured.tail));
+            let (head, tail) = (text_of(&captured.head), text_of(&captured.tail));
             format!("{head}\n… {} of {} bytes left out …\n{tail}", captured.left_out(), captured.total)
         } else {
             // in one piece: where it was parted there may be half a letter
-            String::from_utf8_lossy(&[captured.head.as_slice(), captured.tail.as_slice()].concat()).into_owned()
+            text_of(&[captured.head.as_slice(), captured.tail.as_slice()].concat()).into_owned()
         };
         Self { text, bytes: captured.total, cut: captured.is_cut() }
     }
@@ -184,11 +185,11 @@ fn confirmed(args: &Args, settings: &Settings, hosts: &[Host]) -> Result<bool, F
     let protected = hosts.iter().filter(|host| host.protected).count();
     match &args.confirm {
         Some(given) if *given == phrase => Ok(true),
-        Some(given) => Err(Failure::invalid(format!("--confirm says '{}', this command is '{phrase}'", given.escape_debug()))),
+        Some(given) => Err(Failure::invalid(format!("--confirm says '{}', this command is '{phrase}'", literal(given)))),
         None if protected == 0 => Ok(true),
         None if settings.can_ask => {
             let why = format!("{protected} of {} hosts are protected", hosts.len());
-            eprintln!("     Confirm asked for: {why}");
+            say(settings, &format!("     Confirm asked for: {why}"));
             ask(Some(&phrase)).map_err(|error| Failure::invalid(format!("the terminal could not be read: {error}")))
         }
         None => Err(Failure::invalid(format!("{protected} of {} hosts are protected", hosts.len()))

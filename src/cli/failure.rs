@@ -1,11 +1,12 @@
 //! Why a command could not do its job: what, where, what to type next, and the exit code.
 
 use std::fmt;
-use std::io::Write;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::output;
+use crate::model::visible::visible;
 use crate::report::signs::Signs;
 
 /// A command that could not do its job. What happened on hosts is no failure but data. With `--output json` it is also an
@@ -51,19 +52,18 @@ impl Failure {
 
     /// Writes it to standard error, in signs that its reader can take.
     pub fn print(&self, signs: Signs) {
-        // nobody is left to tell when standard error is closed
-        let _ = std::io::stderr().lock().write_all(signs.of(&self.to_string()).as_bytes());
+        output::say(signs, &self.to_string());
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.message)?;
+        writeln!(f, "error: {}", visible(&self.message))?;
         for line in &self.details {
-            writeln!(f, "  {line}")?;
+            writeln!(f, "  {}", visible(line))?;
         }
         for line in &self.hints {
-            writeln!(f, "  try: {line}")?;
+            writeln!(f, "  try: {}", visible(line))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::counted;
 use crate::cli::runs::{self, Record, RecordError};
 use crate::cli::settings::Settings;
-use crate::load::diagnostic::{Diagnostics, Severity, printable};
+use crate::load::diagnostic::{Diagnostics, Severity};
 use crate::load::inventory;
 use crate::model::grammar::is_seen;
 use crate::model::host::Host;
@@ -19,6 +19,7 @@ use crate::model::inventory::Inventory;
 use crate::model::plan::SecretSource;
 use crate::model::selector::{Selector, SelectorError};
 use crate::model::sim::{self, Sim};
+use crate::model::visible::visible;
 use crate::world::any::AnyFleet;
 use crate::world::sim::SimFleet;
 use crate::world::{Fleet, FleetOptions};
@@ -164,7 +165,7 @@ fn simulated(settings: &Settings) -> Result<Option<Sim>, Failure> {
     let text = settings.inventory.to_string_lossy();
     Sim::parse(&text).map(Some).map_err(|error| {
         let mark = Mark { at: error.at, hint: error.hint };
-        marked(&text, format!("-i: {}", printable(&error.message)), mark)
+        marked(&text, format!("-i: {}", visible(&error.message)), mark)
     })
 }
 
@@ -213,7 +214,7 @@ fn choose(settings: &Settings, choice: Choice<'_>) -> Result<(Chosen, Record), F
 /// A selector that cannot be used, with its place.
 fn refused(flag: Option<&str>, text: &str, error: SelectorError) -> Failure {
     let flag = flag.map_or(String::new(), |flag| format!("{flag}: "));
-    let message = format!("selector: {flag}{}", printable(&error.message));
+    let message = format!("selector: {flag}{}", visible(&error.message));
     marked(text, message, Mark { at: error.at, hint: error.hint })
 }
 
@@ -240,7 +241,7 @@ fn marked(text: &str, message: String, mark: Mark) -> Failure {
 /// A file that cannot be used, with everything that is wrong with it.
 pub fn unusable(what: &str, errors: &Diagnostics) -> Failure {
     let count = counted(errors.count(Severity::Error) + errors.more, "error");
-    let failure = Failure::invalid(format!("{what} {} cannot be used: {count}", printable(&errors.path.display().to_string())));
+    let failure = Failure::invalid(format!("{what} {} cannot be used: {count}", visible(&errors.path.display().to_string())));
     let text = if std::io::stderr().is_terminal() { errors.drawn(false) } else { errors.lines() };
     text.trim_end().lines().fold(failure, |failure, line| failure.detail(line))
 }

@@ -3,13 +3,13 @@
 
 use std::fmt::Write;
 
-use crate::load::diagnostic::printable;
 use crate::model::finding::Finding;
 use crate::model::host::Host;
 use crate::model::hostset::fold;
 use crate::model::id::HostName;
 use crate::model::op::{Captured, Exit, ShellReply};
 use crate::model::outcome::RunState;
+use crate::model::visible::{Newline, visible, visible_bytes};
 use crate::state::summary::fold_key;
 
 /// Why a host could not be reached.
@@ -33,10 +33,10 @@ impl Down {
     fn body(&self) -> String {
         let mut out = String::new();
         for line in &self.finding.evidence {
-            let _ = writeln!(out, "  {}", printable(line));
+            let _ = writeln!(out, "  {}", visible(line));
         }
         if let Some(hint) = &self.finding.hint {
-            let _ = writeln!(out, "  try: {}", printable(hint));
+            let _ = writeln!(out, "  try: {}", visible(hint));
         }
         out
     }
@@ -62,7 +62,7 @@ pub fn causes<'d>(down: impl IntoIterator<Item = (&'d HostName, &'d Down)>) -> S
     for (down, hosts, same) in causes {
         let Finding { code, summary, .. } = &down.finding;
         let example = if same { "" } else { "for example " };
-        let summary = printable(summary);
+        let summary = visible(summary);
         let _ = write!(out, "{}: unreachable, {code}: {example}{summary}\n{}", named(&hosts), down.body());
     }
     out
@@ -111,16 +111,16 @@ impl Answer {
         match &reply.exit {
             Exit::Code { code: 0 } => "ok".to_owned(),
             Exit::Code { code } => format!("failed, exit {code}{}", meaning(*code)),
-            Exit::Signal { name } => format!("failed, ended by SIG{name}"),
+            Exit::Signal { name } => format!("failed, ended by SIG{}", visible(name)),
             Exit::TimedOut if reply.stdout.held || reply.stderr.held => {
                 "failed, timed out; it was ended on the host, and a process that left its group may still be running".to_owned()
             }
             Exit::TimedOut => "failed, timed out; it was ended on the host and is gone".to_owned(),
             Exit::Unknown { why } if why == "two-statuses" || why == "two-answers" => {
-                format!("unknown, {why}: what came back contradicts itself and is not believed")
+                format!("unknown, {}: what came back contradicts itself and is not believed", visible(why))
             }
-            Exit::Unknown { why } => format!("unknown, {why}: no exit status came back, it may still be running"),
-            Exit::NotStarted { why } => format!("not started, {why}"),
+            Exit::Unknown { why } => format!("unknown, {}: no exit status came back, it may still be running", visible(why)),
+            Exit::NotStarted { why } => format!("not started, {}", visible(why)),
         }
     }
 
@@ -205,23 +205,9 @@ fn lines(out: &mut String, mark: char, captured: &Captured) {
     }
 }
 
-/// One line of a host's output without anything a terminal would obey.
+/// One line of a host's output as text that can only be read.
 fn escaped(line: &[u8]) -> String {
-    let mut out = String::with_capacity(line.len());
-    for chunk in line.strip_suffix(b"\r").unwrap_or(line).utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\t' => out.push_str("    "),
-                // quotes and backslashes are harmless and common
-                '\'' | '"' | '\\' => out.push(c),
-                c => out.extend(c.escape_debug()),
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
+    visible_bytes(line.strip_suffix(b"\r").unwrap_or(line), Newline::Keep)
 }
 
 #[cfg(test)]
@@ -265,10 +251,10 @@ mod tests {
         let want = "\
 p-[1,3] (2): ok
   | one
-  | two\\u{1b}[2J
+  | two\\x1b[2J
 p-2: failed, exit 7
   | \\xff
-  ! no    way
+  ! no      way
 p-5: unknown, no-status: no exit status came back, it may still be running
 p-4: unreachable, refused: connection refused
   try: look there
@@ -295,7 +281,7 @@ p-[1,3] (2): unreachable, refused: for example 10.0.0.1:22: connection refused
 q: unreachable, dns: `q.example.net` cannot be resolved
 p-2: unreachable, refused: [fe80::2]:22: connection refused
   try: is it running?
-r: unreachable, dns: `r.example.net` cannot be resolved\\u{1b}[2J
+r: unreachable, dns: `r.example.net` cannot be resolved\\x1b[2J
 s: unreachable, host-key-unknown: the host key ssh-ed25519 SHA256:abc is not recorded
 t: unreachable, host-key-unknown: the host key ssh-ed25519 SHA256:xyz is not recorded
 ";

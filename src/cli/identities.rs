@@ -2,8 +2,8 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::output::counted;
-use crate::load::diagnostic::printable;
 use crate::model::host::Host;
+use crate::model::visible::visible;
 use crate::world::any::AnyFleet;
 
 /// How many hosts are named for one key.
@@ -25,9 +25,8 @@ pub(super) async fn check(world: &AnyFleet, hosts: &[Host]) -> Result<(), Failur
         let more = fault.hosts.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let failure =
-            failure.detail(format!("{}: {} [{}]{more}", fault.finding.code, printable(&fault.finding.summary), names.join(", ")));
-        let failure =
-            fault.finding.evidence.iter().fold(failure, |failure, line| failure.detail(format!("  {}", printable(line))));
-        fault.finding.hint.into_iter().fold(failure, |failure, hint| failure.hint(printable(&hint)))
+            failure.detail(format!("{}: {} [{}]{more}", fault.finding.code, visible(&fault.finding.summary), names.join(", ")));
+        let failure = fault.finding.evidence.iter().fold(failure, |failure, line| failure.detail(format!("  {}", visible(line))));
+        fault.finding.hint.into_iter().fold(failure, |failure, hint| failure.hint(visible(&hint)))
     }))
 }

@@ -95,6 +95,8 @@ mod linux {
     use crate::lab::form::{Form, Wanted};
     use crate::lab::status::{Found, FoundHost, ssh, status};
     use crate::lab::up::{Wish, up};
+    use crate::report::signs::Signs;
+    use crate::report::sink;
 
     pub(super) fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
         let shown = settings.progress;
@@ -188,6 +190,6 @@ mod linux {
 
     fn print(text: &str) {
         // a closed pipe is no failure of ours
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        let _ = sink::out(Signs::default(), false).write_all(text.as_bytes());
     }
 }

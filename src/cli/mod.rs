@@ -32,19 +32,26 @@ pub mod show;
 pub mod steps;
 pub mod timeline;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{IsTerminal, Write};
+
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command, EXIT_CODES, Form, Global};
+use crate::cli::args::{Cli, Command, EXIT_CODES, Form, Global, When};
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
+use crate::model::visible::{Newline, visible_bytes};
+use crate::report::signs::Signs;
+use crate::report::sink;
 
 /// Parses the arguments of this process, does what they say, and returns the exit code.
 pub fn main() -> u8 {
+    std::panic::set_hook(Box::new(|panic| output::say(Signs::default(), &panicked(panic))));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // a closed pipe (`--help | head`) is no failure of ours
-            let _ = error.print();
+            let error = readable(error);
+            told(&error);
             if !error.use_stderr() {
                 return 0;
             }
@@ -66,6 +73,38 @@ pub fn main() -> u8 {
             failure.code
         }
     }
+}
+
+/// What a panic says on standard error where there is no screen.
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) -> String {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let trace = Backtrace::capture();
+    let trace = if trace.status() == BacktraceStatus::Captured { format!("{trace}\n") } else { String::new() };
+    format!("\nthread {name} {panic}\n{trace}")
+}
+
+/// The same mistake in arguments that can only be read: the message repeats them.
+fn readable(error: clap::Error) -> clap::Error {
+    let clean = std::env::args_os().map(|arg| visible_bytes(arg.as_encoded_bytes(), Newline::Show));
+    Cli::try_parse_from(clean).err().unwrap_or(error)
+}
+
+/// Help on standard output, mistakes on standard error.
+fn told(error: &clap::Error) {
+    let text = error.render();
+    let write = |mut to: Box<dyn Write>, color| {
+        let text = if color { text.ansi().to_string() } else { text.to_string() };
+        to.write_all(text.as_bytes()).and_then(|()| to.flush())
+    };
+    // a closed pipe (`--help | head`) is no failure of ours
+    let _ = if error.use_stderr() {
+        let color = settings::is_colored(When::Auto, std::io::stderr().is_terminal());
+        write(Box::new(sink::err(Signs::default(), color)), color)
+    } else {
+        let color = settings::is_colored(When::Auto, std::io::stdout().is_terminal());
+        write(Box::new(sink::out(Signs::default(), color)), color)
+    };
 }
 
 /// A program that reads standard output must find there why there is nothing else.

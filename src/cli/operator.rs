@@ -15,9 +15,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 
 use crate::cli::operator::console::Known;
+use crate::cli::output;
 use crate::engine::report::Reporter;
 use crate::model::control::Control;
 use crate::model::event::{Event, EventKind};
+use crate::report::signs::Signs;
+use crate::report::sink;
 
 /// A signal within this time of the last one is the same press, delivered twice.
 const DEBOUNCE: Duration = Duration::from_millis(500);
@@ -79,10 +82,7 @@ fn forget_typed() {
 /// Asks on the terminal: a phrase that must be typed, or a plain yes. Why it is asked was said before.
 pub fn ask(phrase: Option<&str>) -> io::Result<bool> {
     forget_typed();
-    let mut err = io::stderr().lock();
-    write!(err, "{}", prompt(phrase))?;
-    err.flush()?;
-    drop(err);
+    sink::err(Signs::default(), false).write_all(prompt(phrase).as_bytes())?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     Ok(is_yes(phrase, &line))
@@ -141,8 +141,7 @@ impl Signals {
                     1 => answer(&to, Control::Stop { by: name.to_owned() }),
                     2 => answer(&to, Control::Cancel { by: name.to_owned() }),
                     _ => {
-                        // a closed terminal is no reason not to leave
-                        let _ = writeln!(io::stderr(), "     Leaving by {name}: the hosts are left as they are");
+                        output::say(Signs::default(), &format!("     Leaving by {name}: the hosts are left as they are\n"));
                         taken.leave.notify_one();
                     }
                 }

@@ -7,12 +7,15 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
-use crate::load::diagnostic::printable;
+use crate::model::visible::visible;
+use crate::report::json;
+use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::state::words;
 
-/// Writes a result as it is. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
+/// Writes a result for a program or a file. A reader that has seen enough (`| head`) is no failure of ours; a full disk is.
 pub fn print(text: &str) -> Result<(), Failure> {
-    write(std::io::stdout().lock(), text)
+    write(sink::out(Signs::default(), false), text)
 }
 
 /// Writes a result for a person, in signs that they can take.
@@ -29,19 +32,22 @@ fn write(mut out: impl Write, text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes whole lines to standard error, in one piece: other lines are written beside them.
+pub fn say(signs: Signs, lines: &str) {
+    // nobody is left to tell when standard error is closed
+    let _ = sink::err(signs, false).write_all(lines.as_bytes());
+}
+
 /// Writes a result for a program: one line of JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut line = serde_json::to_string(value)
-        .map_err(|error| Failure::new(70, format!("the result cannot be written as JSON: {error}")))?;
-    line.push('\n');
+    let line = json::line(value).map_err(|error| Failure::new(70, format!("the result cannot be written as JSON: {error}")))?;
     print(&line)
 }
 
 /// Says on standard error of simulated hosts that they are.
 pub fn note_sim(sim: bool) {
     if sim {
-        // nobody is left to tell when standard error is closed
-        let _ = writeln!(std::io::stderr().lock(), "SIM {}", words::SIMULATED);
+        say(Signs::default(), &format!("SIM {}\n", words::SIMULATED));
     }
 }
 
@@ -49,7 +55,7 @@ pub fn note_sim(sim: bool) {
 pub fn table(header: &[&str], rows: &[Vec<String>], aligned: bool) -> String {
     let head = header.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
     let lines: Vec<Vec<String>> =
-        [&head].into_iter().chain(rows).map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+        [&head].into_iter().chain(rows).map(|row| row.iter().map(|cell| visible(cell).into_owned()).collect()).collect();
     let width = |column: usize| lines.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let mut out = String::new();
@@ -82,7 +88,7 @@ mod tests {
     fn tables_are_aligned_or_tabbed() {
         let rows =
             [vec!["web-01".to_owned(), "é".to_owned(), "x".to_owned()], vec!["a".to_owned(), "b\n".to_owned(), String::new()]];
-        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, true), "HOST    N       TAGS\nweb-01  é       x\na       b\\u{a}\n");
-        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, false), "HOST\tN\tTAGS\nweb-01\té\tx\na\tb\\u{a}\t\n");
+        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, true), "HOST    N   TAGS\nweb-01  é   x\na       b\n");
+        assert_eq!(table(&["HOST", "N", "TAGS"], &rows, false), "HOST\tN\tTAGS\nweb-01\té\tx\na\tb \t\n");
     }
 }

@@ -1,7 +1,7 @@
 //! `runbook run NAME --hosts SEL`.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -33,6 +33,7 @@ use crate::model::id::{RunId, StepId};
 use crate::model::outcome::{Risk, RunState as EndState};
 use crate::model::plan::{BatchSize, Confirmation, OnFailure, Plan};
 use crate::model::time::Timestamp;
+use crate::model::visible::literal;
 use crate::plan::build::{Request, build};
 use crate::plan::select::Selection;
 use crate::report::paint::Paint;
@@ -244,7 +245,7 @@ fn can_ask(args: &Args, settings: &Settings) -> bool {
 fn sets(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let one = |set: &String| match set.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", set.escape_debug()))),
+        None => Err(Failure::invalid(format!("--set takes NAME=VALUE, not `{}`", literal(set)))),
     };
     given.iter().map(one).collect()
 }
@@ -254,7 +255,7 @@ fn approved(args: &Args, plan: &Plan) -> Result<BTreeSet<StepId>, Failure> {
     let asks: BTreeSet<&StepId> = plan.units.iter().filter(|unit| unit.kind == "confirm").map(|unit| &unit.step).collect();
     let one = |id: &String| match asks.iter().find(|step| step.as_str() == id) {
         Some(step) => Ok((*step).clone()),
-        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", id.escape_debug()))
+        None => Err(Failure::invalid(format!("--approve: no `confirm` step is called `{}`", literal(id)))
             .hint(format!("runbook show {}", plan.runbook.name))),
     };
     args.approve.iter().map(one).collect()
@@ -266,7 +267,7 @@ fn consent(args: &Args, settings: &Settings, plan: &Plan) -> Result<Consent, Fai
     if let Some(given) = &args.confirm {
         let wanted = format!("{} {n}", plan.runbook.name);
         if *given != wanted {
-            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", given.escape_debug())).hint(
+            return Err(Failure::invalid(format!("--confirm says '{}', this plan is '{wanted}'", literal(given))).hint(
                 again(args, settings).of_run(&format!(
                     "runbook run {} --hosts {} --dry-run",
                     plan.runbook.name,
@@ -397,7 +398,7 @@ fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
         let _ = match settings.output {
             Form::Human if settings.person => end::record(&mut settings.out(), paint, events, &head),
             Form::Human => lines::record(&mut settings.out(), (now(), sim), events, &head),
-            Form::Json => end::record(&mut io::stderr(), Paint { color: false }, events, &head),
+            Form::Json => end::record(&mut settings.err(), Paint { color: false }, events, &head),
             Form::Quiet => Ok(()),
         };
     }
@@ -406,7 +407,7 @@ fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
 /// The third Ctrl-C: says what is running and open, from the record.
 fn left(journal: &Journal, settings: &Settings, run: RunId, code: u8) -> Result<Ran, Failure> {
     let state = RunState::replay(&journal.events(&run).map_err(open::failed)?);
-    let mut err = io::stderr();
+    let mut err = settings.err();
     for (host, of) in &state.hosts {
         if let Some((step, _)) = &of.running {
             let _ = writeln!(err, "     running {host} {step}");

@@ -13,6 +13,8 @@ use crate::model::hostset::fold;
 use crate::model::id::{HostName, RunId};
 use crate::model::inventory::Inventory;
 use crate::model::selector::{Recorded, RunAtom, Selector, SelectorError};
+use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::state::run::RunState;
 use crate::state::summary::outcome;
 
@@ -91,7 +93,7 @@ impl Record {
     /// Says on standard error which run was meant by `last`, and which hosts of runs the inventory does not have any more.
     pub fn tell(&self, inventory: &Inventory) {
         // nobody is left to tell when standard error is closed
-        let mut out = std::io::stderr().lock();
+        let mut out = sink::err(Signs::default(), false);
         if let Some(run) = self.runs.get("last") {
             let _ = writeln!(out, "note: the last run is {run}");
         }

@@ -7,7 +7,7 @@ pub mod reach;
 pub mod shelf;
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::cli::failure::Failure;
 use crate::cli::fleet;
 use crate::cli::note::who;
 use crate::cli::open;
+use crate::cli::output;
 use crate::cli::run::runtime;
 use crate::cli::session::config::Config;
 use crate::cli::session::desk::{Begun, Bench, LiveRun};
@@ -52,8 +53,7 @@ const WRITING: Duration = Duration::from_secs(2);
 /// Runs it: the exit code of the last run that was begun, 0 where none was.
 pub fn run(settings: &Settings) -> Result<u8, Failure> {
     if !is_possible() {
-        // nobody reads a help that a closed pipe does not take
-        let _ = write!(io::stderr(), "{}", Cli::command().render_help());
+        output::say(settings.signs, &Cli::command().render_help().to_string());
         return Err(Failure::invalid("the screen needs a terminal").hint("runbook run NAME --hosts SEL").hint("runbook --help"));
     }
     let config = Config::read()?;
@@ -171,7 +171,7 @@ fn tell(settings: &Settings, begun: &Begun) -> Option<u8> {
             None => {
                 let running = state.hosts.iter().filter_map(|(host, of)| of.running.as_ref().map(|(step, _)| (host, step)));
                 for (host, step) in running {
-                    let _ = writeln!(io::stderr(), "     running {host} {step}");
+                    output::say(settings.signs, &format!("     running {host} {step}\n"));
                 }
                 open::tell(&state, &run, settings, &mut settings.err());
             }

@@ -13,7 +13,8 @@ use crate::report::json::Json;
 use crate::report::lines::Lines;
 use crate::report::paint::Paint;
 use crate::report::quiet::Quiet;
-use crate::report::signs::{Plain, Signs};
+use crate::report::signs::Signs;
+use crate::report::sink::{self, Sink};
 use crate::state::run::RunState;
 use crate::state::summary::Flags;
 
@@ -56,13 +57,7 @@ impl Settings {
         let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         let quiet_place = dumb || env::var_os("CI").is_some();
         let stdout_terminal = std::io::stdout().is_terminal();
-        let color = match global.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto if env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
-            When::Auto if env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
-            When::Auto => stdout_terminal && !dumb,
-        };
+        let color = is_colored(global.color, stdout_terminal);
         let signs = signs(global);
         let live = match global.progress {
             _ if global.output != Form::Human => false,
@@ -106,13 +101,13 @@ impl Settings {
     }
 
     /// Standard output, for what a person reads.
-    pub fn out(&self) -> Plain<Stdout> {
-        Plain::new(std::io::stdout(), self.signs)
+    pub fn out(&self) -> Sink<Stdout> {
+        sink::out(self.signs, self.color).within(self.columns)
     }
 
     /// Standard error, likewise.
-    pub fn err(&self) -> Plain<Stderr> {
-        Plain::new(std::io::stderr(), self.signs)
+    pub fn err(&self) -> Sink<Stderr> {
+        sink::err(self.signs, self.color)
     }
 
     /// How a run is told to a person.
@@ -153,6 +148,18 @@ impl Settings {
 /// What the one who reads can take.
 pub fn signs(global: &Global) -> Signs {
     Signs { ascii: is_ascii(global.glyphs, std::io::stdout().is_terminal(), var), words: is_accessible(global) }
+}
+
+/// Whether what is written to a terminal, or to something else, is coloured.
+pub fn is_colored(when: When, terminal: bool) -> bool {
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
+        When::Auto if env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
+        When::Auto => terminal && !dumb,
+    }
 }
 
 /// Whether questions on the line stand in for the screen, and words for marks.

@@ -12,6 +12,7 @@ use crate::cli::settings::Settings;
 use crate::journal::store::Journal;
 use crate::load::source;
 use crate::model::id::{HostName, RunId};
+use crate::model::visible::literal;
 use crate::report::paint::Paint;
 use crate::state::run::RunState;
 
@@ -106,7 +107,7 @@ fn part(journal: &Journal, run: &RunId, host: &str, step: Option<&str>, settings
     let number: Option<u32> = step.parse().ok();
     let Some(planned) = state.steps.iter().find(|planned| planned.id.as_str() == step || Some(planned.n) == number) else {
         let steps: Vec<String> = state.steps.iter().map(|step| format!("{} {}", step.n, step.id)).collect();
-        return Err(Failure::invalid(format!("run {run} has no step `{}`", step.escape_debug()))
+        return Err(Failure::invalid(format!("run {run} has no step `{}`", literal(step)))
             .detail(format!("its steps are: {}", steps.join(", "))));
     };
     let events = journal.events_of(run, &host).map_err(open::failed)?;

@@ -11,6 +11,7 @@ use crate::cli::output::{json, present, print};
 use crate::cli::settings::Settings;
 use crate::model::fields::nearest;
 use crate::model::outcome::Risk;
+use crate::model::visible::literal;
 use crate::steps::{Class, KINDS, Key, Kind, kind};
 
 /// Arguments of `runbook steps`.
@@ -99,7 +100,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let failure = Failure::invalid(format!("there is no kind `{}`", name.escape_debug()));
+    let failure = Failure::invalid(format!("there is no kind `{}`", literal(name)));
     match nearest(name, KINDS.iter().map(|kind| kind.name)) {
         Some(near) => failure.hint(format!("runbook steps {near}")),
         None => failure.hint("runbook steps"),

@@ -15,7 +15,10 @@ use crate::journal::store::Journal;
 use crate::model::event::OpenItem;
 use crate::model::id::{HostName, RunId};
 use crate::model::plan::RunbookRef;
+use crate::report::json;
 use crate::report::paint::Paint;
+use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::report::{markdown, timeline as telling};
 use crate::state::run::RunState;
 use crate::state::timeline::{Timeline, timeline};
@@ -97,7 +100,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<u8, Failure> {
     if told {
         print(settings.out(), &out)
     } else {
-        print(io::stdout().lock(), &out)
+        print(sink::out(Signs::default(), false), &out)
     }
     Ok(0)
 }
@@ -143,11 +146,8 @@ pub(super) fn text(journal: &Journal, run: RunId, host: Option<&HostName>, form:
                 events,
                 head,
             };
-            let told = match lined {
-                true => serde_json::to_writer(&mut out, &document),
-                false => serde_json::to_writer_pretty(&mut out, &document),
-            };
-            told.map_err(io::Error::from).map(|()| out.push(b'\n'))
+            let told = if lined { json::line(&document) } else { json::lines(&document) };
+            told.map_err(io::Error::from).map(|text| out.extend(text.bytes()))
         }
     };
     written.map_err(|error| Failure::new(70, format!("the timeline could not be written: {error}")))?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::event::EventKind;
 use crate::model::op::{Captured, HttpReply, Pm2Reply, Reply};
+use crate::model::visible::text_of;
 
 /// How much of one stream or body screens and programs are told, in bytes.
 const TOLD: usize = 16 * 1024;
@@ -38,7 +39,7 @@ pub(super) fn told(reply: &Reply) -> Value {
         Reply::Http(HttpReply::Answer(answer)) => json!({
             "status": answer.status,
             "headers": answer.headers,
-            "body": String::from_utf8_lossy(&answer.body[..answer.body.len().min(BODY)]),
+            "body": text_of(&answer.body[..answer.body.len().min(BODY)]),
             "bytes": answer.body.len(),
         }),
         Reply::Http(HttpReply::Fault { class, message, .. }) | Reply::Pm2(Pm2Reply::Fault { class, message }) => {
@@ -52,7 +53,7 @@ pub(super) fn told(reply: &Reply) -> Value {
 /// What a stream printed, as text; and whether bytes were left out or were no UTF-8.
 pub(super) fn printed(captured: &Captured) -> (String, bool) {
     let left = captured.left_out();
-    let (head, tail) = (String::from_utf8_lossy(&captured.head), String::from_utf8_lossy(&captured.tail));
+    let (head, tail) = (text_of(&captured.head), text_of(&captured.tail));
     let lossy = left > 0 || matches!((&head, &tail), (Cow::Owned(_), _) | (_, Cow::Owned(_)));
     let text = if left > 0 { format!("{head}\n… {left} bytes left out …\n{tail}") } else { format!("{head}{tail}") };
     (text, lossy)

@@ -14,6 +14,7 @@ use crate::model::id::{HostName, RunId};
 use crate::model::outcome::HostOutcome;
 use crate::model::plan::Plan;
 use crate::model::time::Timestamp;
+use crate::model::visible::literal;
 use crate::state::run::RunState;
 
 /// A recorded run, without its events.
@@ -179,7 +180,7 @@ impl Journal {
 
     /// The one run whose id begins so; `last` is the newest.
     pub fn find_run(&self, prefix: &str) -> Result<RunId, JournalError> {
-        let missing = || JournalError::NoRun(prefix.escape_debug().to_string());
+        let missing = || JournalError::NoRun(literal(prefix).into_owned());
         if prefix == "last" {
             return self
                 .run_rows("ORDER BY started DESC, run LIMIT ?1", 1)?

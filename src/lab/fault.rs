@@ -14,6 +14,7 @@ use crate::lab::order::State;
 use crate::lab::place::Place;
 use crate::lab::status::known;
 use crate::lab::up::{FAULTS, alive, wait_for_health};
+use crate::model::visible::literal;
 
 const SECONDS: u32 = 120;
 
@@ -124,7 +125,7 @@ pub(crate) type Active = BTreeMap<String, BTreeSet<String>>;
 /// Injects a fault on the hosts, or takes it back. `say` hears a line for each host.
 pub fn fault(dir: &Path, wanted: &str, hosts: &str, undo: bool, say: &mut dyn FnMut(&str)) -> Result<(), LabError> {
     let fault = ALL.into_iter().find(|fault| fault.name == wanted).ok_or_else(|| LabError::Invalid {
-        what: format!("there is no fault `{}`", wanted.escape_debug()),
+        what: format!("there is no fault `{}`", literal(wanted)),
         hint: "runbook lab fault --help".to_owned(),
     })?;
     let place = Place::new(dir)?;

@@ -20,6 +20,7 @@ use crate::lab::facts::{APP_UID, Network, name};
 use crate::lab::label::namespace_pids;
 use crate::lab::order::{HostSpec, LONGEST, Said, Step, line, parse};
 use crate::lab::view;
+use crate::model::visible::visible;
 
 const BOOT: &str = include_str!("../../lab/host/boot.sh");
 /// While this file is there, sshd stays down.
@@ -132,7 +133,7 @@ fn start_sshd(sshd: &Path, listening: &mpsc::Sender<()>) -> Result<i32, LabError
                 // a full channel has said it already
                 let _ = listening.try_send(());
             }
-            eprintln!("sshd: {text}");
+            eprintln!("sshd: {}", visible(&text));
         }
     });
     raw(&child)

@@ -14,6 +14,7 @@ use crate::lab::loopback;
 use crate::lab::order::{Form, Phase, State};
 use crate::lab::place::Place;
 use crate::lab::up::alive;
+use crate::model::visible::literal;
 
 const ASK: Duration = Duration::from_secs(3);
 
@@ -112,7 +113,7 @@ fn quoted(path: &Path) -> String {
 pub(crate) fn known(state: &State, host: &str) -> Result<u16, LabError> {
     number(host).filter(|number| state.hosts.iter().any(|known| known.number == *number)).ok_or_else(|| {
         let names: Vec<&str> = state.hosts.iter().map(|host| host.name.as_str()).collect();
-        let what = format!("there is no host `{}` in the lab, but {}", host.escape_debug(), names.join(", "));
+        let what = format!("there is no host `{}` in the lab, but {}", literal(host), names.join(", "));
         LabError::Invalid { what, hint: "runbook lab status".to_owned() }
     })
 }

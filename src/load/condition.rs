@@ -10,6 +10,7 @@ use crate::model::fields::nearest;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Section;
 use crate::model::runbook::{VarDecl, VarType};
+use crate::model::visible::literal;
 use crate::model::when::{Lookup, Name, Truth, When};
 
 /// The most ways that a condition is tried in.
@@ -141,7 +142,7 @@ fn earlier(id: &str, steps: &[Read<'_>], at: usize) -> Result<(), Wrong> {
         None => {
             let ids = steps[..at].iter().filter(|s| named(s)).map(|s| s.decl.id.as_str());
             let near = nearest(id, ids).map(|near| format!("did you mean `{near}`?"));
-            Err((format!("there is no step `{}` before this one", id.escape_debug()), near))
+            Err((format!("there is no step `{}` before this one", literal(id)), near))
         }
     }
 }
@@ -174,7 +175,7 @@ fn never_said(name: &Name, word: &str, words: &[&str]) -> (String, String) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("one of: {}", words.join(", ")),
     };
-    (format!("`{name}` is never `{}`", word.escape_debug()), help)
+    (format!("`{name}` is never `{}`", literal(word)), help)
 }
 
 /// What is known of a name before any host is: the types of the variables and of what steps capture.

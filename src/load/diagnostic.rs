@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 
 use crate::load::source::Source;
-use crate::model::visible::visible;
+use crate::model::visible::{Newline, visible, visible_bytes};
 
 /// The most findings of one file that are kept; after that the file is not worth reading.
 const MAX_FOUND: usize = 50;
@@ -121,7 +121,7 @@ impl Page {
     }
 
     fn shown(&self) -> String {
-        printable(&self.path.display().to_string())
+        named(&self.path)
     }
 
     fn local(&self, span: &Range<usize>) -> Range<usize> {
@@ -215,12 +215,12 @@ impl Diagnostics {
 
     /// The first place of an error, as `file:line:col`.
     pub fn first(&self) -> String {
-        self.list.first().map_or_else(|| printable(&self.path.display().to_string()), |d| self.file_line_col(d))
+        self.list.first().map_or_else(|| named(&self.path), |d| self.file_line_col(d))
     }
 
     fn file_line_col(&self, found: &Diagnostic) -> String {
         match &found.span {
-            None => printable(&self.path.display().to_string()),
+            None => named(&self.path),
             Some(span) => {
                 let file = self.page(span.start).map_or_else(String::new, Page::shown);
                 let Place { line, column } = self.place(span.start);
@@ -234,23 +234,23 @@ impl Diagnostics {
         let mut out = String::new();
         for found in &self.list {
             let place = self.file_line_col(found);
-            let message = printable(&found.message);
+            let message = visible(&found.message);
             let own = found.span.as_ref().and_then(|span| self.page(span.start));
             let mut hints = String::new();
             for (span, label) in &found.labels {
                 let Place { line, column } = self.place(span.start);
                 let page = self.page(span.start).filter(|page| Some(*page) != own);
                 let file = page.map_or_else(String::new, |page| format!("{}:", page.shown()));
-                hints.push_str(&printable(&format!("; {label}: {file}{line}:{column}")));
+                hints.push_str(&visible(&format!("; {label}: {file}{line}:{column}")));
             }
             for help in &found.help {
                 hints.push_str("; ");
-                hints.push_str(&printable(help));
+                hints.push_str(&visible(help));
             }
             let _ = writeln!(out, "{place}: {}[{}]: {message}{hints}", found.severity.word(), found.code);
         }
         if self.more > 0 {
-            let _ = writeln!(out, "{}: and {} more", printable(&self.path.display().to_string()), self.more);
+            let _ = writeln!(out, "{}: and {} more", named(&self.path), self.more);
         }
         out
     }
@@ -259,7 +259,7 @@ impl Diagnostics {
     pub fn drawn(&self, color: bool) -> String {
         let mut out: String = self.list.iter().map(|found| format!("{}\n\n", self.drawn_one(found, color))).collect();
         if self.more > 0 {
-            let own = printable(&self.path.display().to_string());
+            let own = named(&self.path);
             let _ = writeln!(out, "{own}: and {} more\n", self.more);
         }
         out
@@ -269,12 +269,12 @@ impl Diagnostics {
     pub fn drawn_one(&self, found: &Diagnostic, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let paths: Vec<String> = self.pages.iter().map(Page::shown).collect();
-        let own = printable(&self.path.display().to_string());
+        let own = named(&self.path);
         let level = match found.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(printable(&found.message)).id(found.code);
+        let title = level.primary_title(visible(&found.message).into_owned()).id(found.code);
         let mut group = annotate_snippets::Group::with_title(title);
         if found.span.is_none() {
             group = group.element(annotate_snippets::Origin::path(own.as_str()));
@@ -283,7 +283,7 @@ impl Diagnostics {
             group = group.element(self.snippet(page, path, found));
         }
         for help in &found.help {
-            group = group.element(Level::HELP.message(printable(help)));
+            group = group.element(Level::HELP.message(visible(help).into_owned()));
         }
         renderer.render(&[group])
     }
@@ -307,8 +307,8 @@ impl Diagnostics {
         for (kind, span, label) in own.chain(others) {
             if self.page(span.start) == Some(page) {
                 let annotation = kind.span(page.local(span));
-                let text = printable(label);
-                snippet = snippet.annotation(if text.is_empty() { annotation } else { annotation.label(text) });
+                let text = visible(label);
+                snippet = snippet.annotation(if text.is_empty() { annotation } else { annotation.label(text.into_owned()) });
             }
         }
         snippet
@@ -322,15 +322,14 @@ fn short(text: String) -> String {
     }
 }
 
+/// A path as text that can only be read.
+pub fn named(path: &Path) -> String {
+    visible_bytes(path.as_os_str().as_encoded_bytes(), Newline::Fold)
+}
+
 fn floor(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at -= 1;
     }
     at
-}
-
-/// Text of a file on one line of a terminal: whatever could steer the terminal is escaped.
-pub fn printable(text: &str) -> String {
-    let plain = |c: char| c == ' ' || !(c.is_whitespace() || is_invisible(c));
-    text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }

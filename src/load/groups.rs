@@ -18,6 +18,7 @@ use crate::model::fields::nearest;
 use crate::model::plan::Section;
 use crate::model::runbook::{OwnVar, VarDecl};
 use crate::model::template::{fill, late, placeholders};
+use crate::model::visible::literal;
 
 /// The sections that have steps, in the order of a lane.
 pub(super) const SECTIONS: [(&str, Section); 3] =
@@ -103,7 +104,7 @@ impl Gatherer<'_> {
         let error = |message: String| Diagnostic::error("E315", message).at(at.clone(), "");
         if !is_group(name) {
             let help = "write use = \"lib/NAME\": the file is lib/NAME.toml beside the runbook, its name of a-z 0-9 -";
-            return Some(error(format!("`{}` is no name of a group of steps", name.escape_debug())).help(help));
+            return Some(error(format!("`{}` is no name of a group of steps", literal(name))).help(help));
         }
         if let Some(from) = self.trail.iter().position(|(known, _)| known == name) {
             let names = self.trail[from..].iter().map(|(known, _)| known.as_str()).chain([name]);
@@ -319,7 +320,7 @@ fn own_vars(
             None if shelf.vars.is_empty() => "it has no variables".to_owned(),
             None => format!("its variables: {}", names().collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("`{}` has no variable `{}`", shelf.name, entry.key.escape_debug());
+        let message = format!("`{}` has no variable `{}`", shelf.name, literal(&entry.key));
         found.push(Diagnostic::error("E316", message).at(entry.key_span.clone(), "").help(help));
     }
     let (mut own, mut known) = (Vec::new(), Vec::new());
@@ -345,7 +346,7 @@ fn given(decl: &VarDecl, entry: &Entry, frame: &Frame<'_>, found: &mut Vec<Diagn
     // no variable's name may make a key of shell text of it
     let fields = Map::from_iter([("with".to_owned(), entry.node.value())]);
     if let Some(first) = late(&fields).first() {
-        let message = format!("`{}` is not known yet when variables are given", first.name.escape_debug());
+        let message = format!("`{}` is not known yet when variables are given", literal(&first.name));
         let help = "name it in the fields of the group's steps: ids are the same everywhere";
         let at = frame.source.inside(&entry.node, &first.at);
         found.push(Diagnostic::error("E317", message).at(at, "").help(help));

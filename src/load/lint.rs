@@ -23,6 +23,7 @@ use crate::load::step::Read;
 use crate::model::plan::Section;
 use crate::model::runbook::SignatureDecl;
 use crate::model::template::{SHELL_KEYS, placeholders};
+use crate::model::visible::literal;
 use crate::model::when::When;
 use crate::steps::Class;
 
@@ -124,8 +125,8 @@ fn unverified(steps: &[Read<'_>], found: &mut Vec<Diagnostic>) {
 fn unused(steps: &[Read<'_>], secrets: &Secrets, found: &mut Vec<Diagnostic>) {
     for (name, at) in secrets.places.iter().filter(|(name, _)| secrets.sources.contains_key(*name)) {
         if !steps.iter().any(|step| step.decl.secrets.iter().any(|used| used == name)) {
-            let message = format!("no step uses the secret `{}`", name.escape_debug());
-            let help = format!("name it in a step: secrets = [\"{}\"]", name.escape_debug());
+            let message = format!("no step uses the secret `{}`", literal(name));
+            let help = format!("name it in a step: secrets = [\"{}\"]", literal(name));
             found.push(Diagnostic::warning("W313", message).at(at.clone(), "").help(help));
         }
     }
@@ -149,7 +150,7 @@ fn unread(steps: &[Read<'_>], signatures: &[SignatureDecl], root: Option<&(&Sour
         names.extend(when.iter().flat_map(When::names).map(ToString::to_string));
     }
     for entry in vars.unwrap_or_default().iter().filter(|entry| !names.contains(&entry.key)) {
-        let message = format!("nothing reads the variable `{}`", entry.key.escape_debug());
+        let message = format!("nothing reads the variable `{}`", literal(&entry.key));
         found.push(Diagnostic::warning("W315", message).at(entry.key_span.clone(), "").help("use it, or take it out"));
     }
 }

@@ -9,6 +9,7 @@ use crate::load::step::{Frame, plain};
 use crate::model::fields::nearest;
 use crate::model::grammar::TAG;
 use crate::model::plan::{Backoff, Retry, Scope};
+use crate::model::visible::literal;
 use crate::steps::Kind;
 
 /// The most further attempts.
@@ -91,7 +92,7 @@ impl Frame<'_> {
             return None;
         }
         if !is_user(&user) {
-            let message = format!("`{}` is no user name", user.escape_debug());
+            let message = format!("`{}` is no user name", literal(&user));
             let help = "a letter or _, then at most 31 of A-Z a-z 0-9 . _ -";
             found.push(Diagnostic::error("E204", message).at(at, "").help(help));
             return None;
@@ -124,9 +125,9 @@ impl Frame<'_> {
             if !self.secrets.places.contains_key(name) {
                 let help = match nearest(name, self.secrets.places.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("declare it: [secrets] {} = {{ env = \"NAME\" }}", name.escape_debug()),
+                    None => format!("declare it: [secrets] {} = {{ env = \"NAME\" }}", literal(name)),
                 };
-                refuse(format!("there is no secret `{}`", name.escape_debug()), Some(help));
+                refuse(format!("there is no secret `{}`", literal(name)), Some(help));
             } else if names.iter().any(|known| known == name) {
                 refuse(format!("the secret `{name}` is there twice"), None);
             } else if !self.own.is_empty() && self.vars.iter().any(|var| var.name.as_str() == name) {

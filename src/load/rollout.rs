@@ -10,6 +10,7 @@ use crate::model::fields::nearest;
 use crate::model::grammar::PHASE;
 use crate::model::plan::{BatchSize, Order, Phase, Rollout};
 use crate::model::time::parse_duration;
+use crate::model::visible::literal;
 
 /// The most sizes of batches, and the most phases, that are read.
 const MAX_LISTED: usize = 100;
@@ -88,7 +89,7 @@ pub(super) fn word<T: Copy>(
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("one of: {}", names().collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("`{key}` cannot be `{}`", text.escape_debug());
+        let message = format!("`{key}` cannot be `{}`", literal(text));
         found.push(Diagnostic::error("E204", message).at(table.find(key), "").help(help));
     }
     meant
@@ -112,7 +113,7 @@ pub(super) fn phases(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Vec<
                 found.push(Diagnostic::error("E204", error.to_string()).at(table.find("name"), ""));
             }
             if phases.iter().any(|phase| phase.name == name) {
-                let message = format!("the phase `{}` is there twice", name.escape_debug());
+                let message = format!("the phase `{}` is there twice", literal(name));
                 found.push(Diagnostic::error("E310", message).at(table.find("name"), ""));
             }
             phases.push(Phase { name: name.to_owned(), budget });

@@ -16,6 +16,7 @@ use crate::model::grammar::TAG;
 use crate::model::id::{RunbookName, looks_like_run_id};
 use crate::model::outcome::Risk;
 use crate::model::runbook::Runbook;
+use crate::model::visible::literal;
 use crate::steps::{KINDS, Kind};
 
 /// Reads a runbook.
@@ -84,7 +85,7 @@ pub fn find(dir: &Path, name: &str) -> Result<PathBuf, NotFound> {
             None if stems.is_empty() => None,
             None => Some(format!("there are: {}", stems.join(", "))),
         };
-        NotFound { message: format!("there is no runbook `{}` in {}", name.escape_debug(), dir.display()), hint }
+        NotFound { message: format!("there is no runbook `{}` in {}", literal(name), dir.display()), hint }
     })
 }
 
@@ -171,7 +172,7 @@ impl Loader<'_> {
         };
         let stem = self.source.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
         if stem != text {
-            let message = format!("the runbook is named `{text}`, its file `{}.toml`", stem.escape_debug());
+            let message = format!("the runbook is named `{text}`, its file `{}.toml`", literal(stem));
             self.found.push(Diagnostic::error("E308", message).at(at, "").help("give both the same name"));
         }
         Some(name)
@@ -183,7 +184,7 @@ impl Loader<'_> {
         let risk = Risk::ALL.iter().copied().find(|risk| risk.word() == text);
         if risk.is_none() {
             let words: Vec<&str> = Risk::ALL.iter().map(|risk| risk.word()).collect();
-            let message = format!("`risk` cannot be `{}`", text.escape_debug());
+            let message = format!("`risk` cannot be `{}`", literal(text));
             let help = format!("one of: {}", words.join(", "));
             self.found.push(Diagnostic::error("E204", message).at(at.clone(), "").help(help));
         }

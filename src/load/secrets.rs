@@ -11,6 +11,7 @@ use crate::load::vars::name;
 use crate::model::id::VarName;
 use crate::model::plan::SecretSource;
 use crate::model::runbook::VarDecl;
+use crate::model::visible::literal;
 
 /// The secrets of a runbook, each with the place of its name.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub(super) fn declarations(entries: &[Entry], source: &Source, vars: &[VarDecl],
         let secret = name(entry, found);
         secrets.places.insert(entry.key.clone(), entry.key_span.clone());
         if vars.iter().any(|var| var.name.as_str() == entry.key) {
-            let message = format!("`{}` is the name of a variable as well", entry.key.escape_debug());
+            let message = format!("`{}` is the name of a variable as well", literal(&entry.key));
             let help = "both reach commands as environment under their names: give one of them another";
             found.push(Diagnostic::error("E303", message).at(entry.key_span.clone(), "").help(help));
         }
@@ -49,7 +50,7 @@ fn place(entry: &Entry, source: &Source, found: &mut Vec<Diagnostic>) -> Option<
     let env = text("env", &mut table, found).and_then(|name| {
         let ok = VarName::parse(name).is_ok();
         if !ok {
-            let message = format!("`{}` is no name of an environment variable", name.escape_debug());
+            let message = format!("`{}` is no name of an environment variable", literal(name));
             found.push(Diagnostic::error("E204", message).at(table.find("env"), ""));
         }
         ok.then(|| SecretSource::Env(name.to_owned()))
@@ -59,7 +60,7 @@ fn place(entry: &Entry, source: &Source, found: &mut Vec<Diagnostic>) -> Option<
     let written = ["env", "file", "command"].into_iter().filter(|key| table.has(key)).count();
     // a key that is none is told by itself
     if written > 1 || (written == 0 && table.rest().next().is_none()) {
-        let message = format!("`{}` must say one place where it is", entry.key.escape_debug());
+        let message = format!("`{}` must say one place where it is", literal(&entry.key));
         let help = "one of: { env = \"NAME\" }, { file = \"PATH\" }, { command = [\"PROGRAM\", \"ARGUMENT\"] }";
         found.push(Diagnostic::error("E204", message).at(entry.key_span.clone(), "").help(help));
     }

@@ -15,6 +15,7 @@ use crate::model::fields::nearest;
 use crate::model::id::StepId;
 use crate::model::plan::{OnFailure, Phase, Section};
 use crate::model::runbook::{OwnVar, SignatureDecl, StepDecl, VarDecl};
+use crate::model::visible::literal;
 use crate::steps::{Class, Kind};
 
 /// What a host stands for in templates, with a stand-in for checking.
@@ -169,7 +170,7 @@ impl<'s> Frame<'s> {
                 None if names.is_empty() => format!("add [[phase]] with name = \"{name}\""),
                 None => format!("phases here: {}", names.join(", ")),
             };
-            let message = format!("there is no phase `{}`", name.escape_debug());
+            let message = format!("there is no phase `{}`", literal(name));
             found.push(Diagnostic::error("E305", message).at(table.find("phase"), "").help(help));
         }
         Some(name.to_owned())
@@ -190,7 +191,7 @@ impl<'s> Frame<'s> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("kinds: {}", self.kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("there is no kind `{}`", name.escape_debug());
+            let message = format!("there is no kind `{}`", literal(name));
             found.push(Diagnostic::error("E306", message).at(at, "").help(help));
             return (Some(name.to_owned()), None);
         };
@@ -279,7 +280,7 @@ fn after(table: &mut Table<'_>, found: &mut Vec<Diagnostic>) -> Section {
         None => Section::Verify,
         Some("close") => Section::VerifyAfterClose,
         Some(text) => {
-            let message = format!("`after` cannot be `{}`", text.escape_debug());
+            let message = format!("`after` cannot be `{}`", literal(text));
             found.push(Diagnostic::error("E204", message).at(table.find("after"), "").help("write after = \"close\""));
             Section::Verify
         }

@@ -9,6 +9,7 @@ use crate::model::id::VarName;
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::template::placeholders;
 use crate::model::vars::{RESERVED, shadows, whole};
+use crate::model::visible::literal;
 
 /// The most variables, and the most secrets, of a file.
 pub(super) const MOST: usize = 256;
@@ -134,7 +135,7 @@ fn ty(table: &mut Table<'_>, default: Option<&Node>, found: &mut Vec<Diagnostic>
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("one of: {}", words().collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("`{}` is no type", text.escape_debug());
+            let message = format!("`{}` is no type", literal(text));
             found.push(Diagnostic::error("E204", message).at(table.find("type"), "").help(help));
         }
         return ty;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::model::plan::Section;
 use crate::model::time::parse_duration;
+use crate::model::visible::literal;
 
 /// An error in one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,11 +127,7 @@ impl<'a> Fields<'a> {
         let text = self.string(key)?;
         let found = words.iter().copied().find(|w| *w == text);
         if found.is_none() {
-            self.error(
-                key,
-                format!("`{key}` cannot be `{}`", text.escape_debug()),
-                Some(format!("one of: {}", words.join(", "))),
-            );
+            self.error(key, format!("`{key}` cannot be `{}`", literal(&text)), Some(format!("one of: {}", words.join(", "))));
         }
         found
     }
@@ -191,7 +188,7 @@ impl<'a> Fields<'a> {
             match value.as_object() {
                 Some(map) => found.extend(self.within(&[key, name], map, |inner| read(name, inner))),
                 None => {
-                    let message = format!("`{}` must be a table, not {}", name.escape_debug(), describe(value));
+                    let message = format!("`{}` must be a table, not {}", literal(name), describe(value));
                     let path = vec![name.clone()];
                     self.adopt(key, vec![FieldError { path, message, hint: None, unknown_key: false }]);
                 }
@@ -238,7 +235,7 @@ impl<'a> Fields<'a> {
             };
             let mut path = self.prefix.clone();
             path.push(key.clone());
-            let message = format!("`{}` is no key here", key.escape_debug());
+            let message = format!("`{}` is no key here", literal(key));
             self.errors.push(FieldError { path, message, hint: Some(hint), unknown_key: true });
         }
     }
@@ -268,7 +265,7 @@ fn describe(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(b) => b.to_string(),
         Value::Number(n) => n.to_string(),
-        Value::String(s) => format!("\"{}\"", s.escape_debug()),
+        Value::String(s) => format!("\"{}\"", literal(s)),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a table".to_owned(),
     }

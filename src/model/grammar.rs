@@ -4,7 +4,7 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use crate::model::id::IdError;
-use crate::model::visible::visible;
+use crate::model::visible::{is_hidden, literal};
 
 /// The most characters of a refused text that are repeated.
 const SHOWN: usize = 60;
@@ -108,14 +108,12 @@ impl Grammar {
 /// Whether a character is seen where it stands and moves nothing: no control, nothing invisible, nothing that changes the
 /// direction of text.
 pub fn is_seen(c: char) -> bool {
-    let mut room = [0; 4];
-    let text: &str = c.encode_utf8(&mut room);
-    !c.is_control() && matches!(visible(text), std::borrow::Cow::Borrowed(_))
+    !is_hidden(c)
 }
 
 /// The beginning of a text that is refused, escaped: it may be anything, and long.
 pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let mut shown = literal(&text.chars().take(SHOWN).collect::<String>()).into_owned();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

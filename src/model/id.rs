@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::model::grammar::{code_point, shown};
+use crate::model::visible::literal;
 
 /// A name that does not follow its grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +27,9 @@ impl IdError {
     /// `odd` is the first character that is not allowed, with its place from 0.
     pub fn new(text: &str, what: &'static str, rule: &'static str, odd: Option<(usize, char)>) -> Self {
         let odd = odd.filter(|(_, c)| !c.is_ascii_graphic() && *c != ' ');
-        let odd = odd
-            .map_or_else(String::new, |(at, c)| format!("; character {} is `{}`, {}", at + 1, c.escape_debug(), code_point(c)));
+        let odd = odd.map_or_else(String::new, |(at, c)| {
+            format!("; character {} is `{}`, {}", at + 1, literal(c.encode_utf8(&mut [0; 4])), code_point(c))
+        });
         Self { text: shown(text), what, rule, odd }
     }
 }

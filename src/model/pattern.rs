@@ -1,6 +1,7 @@
 //! Names with `*`, `?` or a set of numbers in them: `web[01-06,09]`.
 
 use crate::model::hostset::{padding, written};
+use crate::model::visible::literal;
 
 /// The most names that the sets of one pattern may stand for.
 const MAX_SET: u64 = 10_000;
@@ -74,7 +75,7 @@ fn numbers(part: &str) -> Result<Numbers, String> {
         if digits { text.parse::<u64>().ok() } else { None }
     };
     let (Some(from), Some(to)) = (read(low), read(high)) else {
-        return Err(format!("`{}` is neither a number nor a range of numbers", part.escape_debug()));
+        return Err(format!("`{}` is neither a number nor a range of numbers", literal(part)));
     };
     if from > to {
         return Err(format!("`{part}` runs backwards"));

@@ -14,6 +14,7 @@ use crate::model::fields::nearest;
 use crate::model::host::Host;
 use crate::model::id::HostName;
 use crate::model::inventory::{Group, Inventory};
+use crate::model::visible::literal;
 
 /// What a simulated fleet is typed as begins with this.
 pub const PREFIX: &str = "sim:";
@@ -162,8 +163,8 @@ impl<'t> Part<'t> {
         parts
     }
 
-    fn shown(&self) -> std::str::EscapeDebug<'t> {
-        self.text.escape_debug()
+    fn shown(&self) -> std::borrow::Cow<'t, str> {
+        literal(self.text)
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::model::visible::literal;
 use crate::model::when::WhenError;
 
 /// How two values are compared.
@@ -86,7 +87,12 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, WhenError
                 };
                 (token, length)
             }
-            c => return Err(WhenError::new(at..at + c.len_utf8(), format!("unexpected `{}`", c.escape_debug()))),
+            c => {
+                return Err(WhenError::new(
+                    at..at + c.len_utf8(),
+                    format!("unexpected `{}`", literal(c.encode_utf8(&mut [0; 4]))),
+                ));
+            }
         };
         found.push((token, at..at + length));
         at += length;

@@ -326,7 +326,7 @@ mod tests {
             (VarType::Bool, json!("yes"), "`yes` is neither true nor false"),
             (VarType::Duration, json!("20"), "`20` is not a duration: write it as 250ms, 20s, 2m, 1h or 1h30m"),
             (VarType::Size, json!("20"), "`20` is not a size: write it as 64KiB, 100MiB or 2GiB"),
-            (VarType::Path, json!("/a\nb"), "`/a\\nb` is not a path"),
+            (VarType::Path, json!("/a\nb"), "`/a\\x0ab` is not a path"),
             (VarType::Url, json!("ftp://x"), "`ftp://x` is not a URL: it starts with http:// or https:// and has no spaces"),
             (VarType::Enum, json!("c"), "`c` is none of: a, b"),
             (VarType::List, json!([1]), "every entry of the list must be a text"),
@@ -341,7 +341,7 @@ mod tests {
         let var = VarDecl { pattern: Some("a|b+".to_owned()), ..decl(VarType::String) };
         assert_eq!(var.read("bb"), Ok(json!("bb")));
         for text in ["ab", "a\n", "xa"] {
-            assert_eq!(var.read(text), Err(format!("`{}` does not match a|b+", text.escape_debug())));
+            assert_eq!(var.read(text), Err(format!("`{}` does not match a|b+", crate::model::visible::literal(text))));
         }
         assert_eq!(whole("a)|(b").map(|_| ()), Err("the pattern is no regular expression: unopened group".to_owned()));
     }

@@ -17,6 +17,7 @@ use crate::model::own_vars::own_values;
 use crate::model::plan::{BatchSize, Confirmation, Lane, OnFailure, Plan, Rollout, RunbookRef, UnitSpec};
 use crate::model::runbook::{Runbook, StepDecl, VarDecl, Vars};
 use crate::model::template::{Placeholder, fill, late, length, placeholders};
+use crate::model::visible::literal;
 use crate::plan::batches::{cut, sort};
 use crate::plan::digest::digest;
 use crate::plan::select::{Selection, selected};
@@ -237,7 +238,7 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("variables: {}", names().collect::<Vec<_>>().join(", ")),
             };
-            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, name.escape_debug());
+            let message = format!("--set: runbook `{}` has no variable `{}`", request.runbook.name, literal(name));
             errors.push(PlanError { hint: Some(hint), ..PlanError::new(message) });
             continue;
         };
@@ -252,7 +253,7 @@ fn check_request(request: &Request<'_>, kinds: &Kinds, errors: &mut Errors) {
         let refuse =
             |message: String, hint: Option<String>| PlanError { step: Some(step.id.clone()), hint, ..PlanError::new(message) };
         if (kinds.risk)(&step.kind).is_none() {
-            errors.push(refuse(format!("there is no kind `{}`", step.kind.escape_debug()), None));
+            errors.push(refuse(format!("there is no kind `{}`", literal(&step.kind)), None));
         } else if !(kinds.runs)(&step.kind) {
             let message = format!("step `{}`: this version checks kind `{}` and does not run it", step.id, step.kind);
             errors.push(refuse(message, Some(format!("runbook show {}", request.runbook.name))));

@@ -4,6 +4,7 @@ use crate::model::fields::nearest;
 use crate::model::plan::Section;
 use crate::model::runbook::{Runbook, StepDecl};
 use crate::model::template::{placeholders, reads};
+use crate::model::visible::literal;
 use crate::model::when::When;
 
 /// The kind that asks somebody: a question is a guard, and no flag but `--approve` answers it.
@@ -36,7 +37,7 @@ pub fn selected<'r>(runbook: &'r Runbook, selection: &Selection) -> Result<Vec<N
         errors.extend(check(flag, id, runbook));
     }
     for id in selection.only.iter().filter(|id| selection.skip.contains(id)) {
-        let message = format!("--only and --skip both name `{}`", id.escape_debug());
+        let message = format!("--only and --skip both name `{}`", literal(id));
         errors.push((message, Some("leave one of them out".to_owned())));
     }
     if !errors.is_empty() {
@@ -78,7 +79,7 @@ fn check(flag: &str, id: &str, runbook: &Runbook) -> Option<Refusal> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("steps: {}", ids.collect::<Vec<_>>().join(", ")),
             };
-            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, id.escape_debug()), Some(hint)))
+            Some((format!("{flag}: runbook `{}` has no step `{}`", runbook.name, literal(id)), Some(hint)))
         }
     }
 }

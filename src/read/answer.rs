@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::model::op::{HttpAnswer, HttpReply, Reply};
 use crate::model::step::Unreadable;
+use crate::model::visible::{text_of, visible};
 
 /// The HTTP reply, or why it is none.
 pub fn http(reply: &Reply) -> Result<&HttpReply, Unreadable> {
@@ -45,30 +46,19 @@ pub fn excerpt(body: &[u8]) -> String {
         return "(empty)".to_owned();
     }
     // twice the characters that are shown: enough, however many of them are folded
-    line(&String::from_utf8_lossy(&body[..body.len().min(400)]), 160)
+    line(&text_of(&body[..body.len().min(400)]), 160)
 }
 
-/// A remote text as one bounded line: blanks folded, control characters escaped.
+/// A remote text as one bounded line that can only be read: blanks folded, at most so many characters.
 pub fn line(text: &str, most: usize) -> String {
-    let mut out = String::new();
     let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
-    for (count, c) in words.flat_map(str::chars).flat_map(visible).enumerate() {
-        if count == most {
-            out.push('…');
-            break;
-        }
-        out.push(c);
+    // no character becomes less than one
+    let near: String = words.flat_map(str::chars).take(most + 1).collect();
+    let clean = visible(&near);
+    match clean.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean.into_owned(),
     }
-    out
-}
-
-fn visible(c: char) -> impl Iterator<Item = char> {
-    // direction marks and the like can make a line read as what it is not
-    let hidden =
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let escaped = hidden.then(|| c.escape_unicode());
-    let plain = (!hidden).then_some(c);
-    escaped.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]
@@ -97,9 +87,9 @@ mod tests {
     #[test]
     fn remote_text_is_shown_as_one_bounded_harmless_line() {
         assert_eq!(line("a\n\tb  c", 80), "a b c");
-        assert_eq!(line("x\u{1b}[31mred\u{202e}", 80), "x\\u{1b}[31mred\\u{202e}");
+        assert_eq!(line("x\u{1b}[31mred\u{202e}", 80), "x\\x1b[31mred\\u{202e}");
         assert_eq!(line("abcdef", 3), "abc…");
         assert_eq!(excerpt(b""), "(empty)");
-        assert_eq!(excerpt(b"\xff<html>\r\n"), "\u{fffd}<html>");
+        assert_eq!(excerpt(b"\xff<html>\r\n"), "\\xff<html>");
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::model::op::{Captured, Exit, Reply};
 use crate::model::step::Unreadable;
+use crate::model::visible::text_of;
 use crate::read::answer::line;
 
 /// Why a script was not started that was to run as another user: `sudo` said no, wanted a password, or is not there.
@@ -13,7 +14,7 @@ pub const SUDO_HINT: &str = "`sudo -n -u USER true` must work there for the user
 
 /// What `sudo` had against it, in its own words.
 pub fn sudo_said(stderr: &Captured) -> String {
-    let text = String::from_utf8_lossy(&stderr.head);
+    let text = text_of(&stderr.head);
     let last = text.lines().rev().map(str::trim).find(|said| !said.is_empty());
     match last {
         Some(said) => format!("sudo did not let it run as the other user: {}", line(said, 200)),
@@ -23,7 +24,7 @@ pub fn sudo_said(stderr: &Captured) -> String {
 
 /// That a script ended with a status that says that it did not look to the end, and what it said of it.
 pub fn failed(what: &str, code: u32, stderr: &Captured) -> Unreadable {
-    let said = line(&String::from_utf8_lossy(&stderr.head), 120);
+    let said = line(&text_of(&stderr.head), 120);
     let colon = if said.is_empty() { "" } else { ": " };
     let unreadable = Unreadable::new(format!("{what} ended with status {code}{colon}{said}"));
     if code == LACKS { unreadable.hint("install it there: a look without it would tell less than there is") } else { unreadable }

@@ -108,7 +108,7 @@ mod tests {
             ("at 0xdeadBEEF sha 1f76e636d9b042b6", "at <hex> sha <hex>"),
             ("feedback deadbeef defaced", "feedback deadbeef defaced"),
             ("/srv/app-12/releases/20261121064757/x.js:10:5", "/srv/app-<n>/releases/<n>/x.js:<n>:<n>"),
-            ("a\u{1b}[31mred", "a\\u{<n>b}[<n>mred"),
+            ("a\u{1b}[31mred", "a\\x<n>b[<n>mred"),
         ];
         for (text, want) in cases {
             assert_eq!(signature(text), want, "{text}");

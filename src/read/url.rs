@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::model::visible::literal;
+
 /// Where a plain HTTP request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpUrl<'t> {
@@ -46,7 +48,7 @@ impl<'t> HttpUrl<'t> {
         if text.starts_with("https:") {
             return Err(UrlError::Https);
         }
-        let rest = text.strip_prefix("http://").ok_or_else(|| UrlError::Scheme(text.escape_debug().to_string()))?;
+        let rest = text.strip_prefix("http://").ok_or_else(|| UrlError::Scheme(literal(text).into_owned()))?;
         if let Some(bad) = rest.chars().find(|c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(*c)) {
             return Err(UrlError::Character(bad));
         }

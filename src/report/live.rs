@@ -3,15 +3,19 @@
 //! First drawn after half a second, then at most ten times a second; taken away while a final line is written.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use rustix::termios::isatty;
 
 use crate::model::outcome::HostOutcome;
 use crate::model::time::Timestamp;
 use crate::model::visible::{clip, visible, width};
 use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::state::run::RunState;
 use crate::state::words;
 
@@ -23,6 +27,76 @@ const EVERY: Duration = Duration::from_millis(100);
 const BAR: usize = 32;
 /// With fewer it is left out.
 const SMALLEST: usize = 4;
+
+/// The terminal that they are drawn on: what it is told is text, and the few moves of the cursor are made here.
+#[derive(Debug)]
+struct Canvas<W> {
+    to: Mutex<(W, String)>,
+    columns: usize,
+}
+
+impl<W: Write> Canvas<W> {
+    fn new(to: W, columns: usize) -> Self {
+        Self { to: Mutex::new((to, String::new())), columns }
+    }
+
+    fn say(&self, text: &str) -> io::Result<()> {
+        self.lock().1.push_str(text);
+        Ok(())
+    }
+
+    fn turn(&self, n: usize, letter: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { self.say(&format!("\x1b[{n}{letter}")) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (W, String)> {
+        self.to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: Write + fmt::Debug + Send> TermLike for Canvas<W> {
+    fn width(&self) -> u16 {
+        u16::try_from(sink::columns(io::stderr()).unwrap_or(self.columns)).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.turn(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.turn(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.turn(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.turn(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.say(&format!("{}\n", visible(text)))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        match text {
+            "\r" => self.say(text),
+            _ => self.say(&visible(text)),
+        }
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.say("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut lock = self.lock();
+        let text = std::mem::take(&mut lock.1);
+        lock.0.write_all(text.as_bytes())?;
+        lock.0.flush()
+    }
+}
 
 /// Two lines that change.
 #[derive(Debug)]
@@ -41,7 +115,11 @@ impl Live {
     /// Two lines on standard error, each at most `columns` wide, for a reader who can take these signs.
     pub fn new(columns: usize, signs: Signs) -> Self {
         // drawing is paced here, so that the final lines between need not wait
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(20));
+        let target = match isatty(io::stderr()) {
+            true => ProgressDrawTarget::term_like_with_hz(Box::new(Canvas::new(io::stderr(), columns)), 20),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let screen = MultiProgress::with_draw_target(target);
         let plain = || ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let line = |screen: &MultiProgress| screen.add(ProgressBar::new_spinner().with_style(plain()));
         let (bar, running) = (line(&screen), line(&screen));
@@ -146,4 +224,27 @@ fn bar(done: usize, all: usize, columns: usize) -> String {
     let full = (columns * done).checked_div(all).unwrap_or(0).min(columns);
     let tip = if full < columns { ">" } else { "" };
     format!("[{}{tip}{}]  ", "#".repeat(full), "-".repeat((columns - full).saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::TermLike;
+    use proptest::prelude::{any, proptest};
+
+    use super::Canvas;
+
+    proptest! {
+        #[test]
+        fn a_live_line_moves_nothing_but_its_own_row(text in any::<String>()) {
+            let canvas = Canvas::new(Vec::new(), 80);
+            canvas.clear_line().expect("drawn");
+            canvas.write_str(&format!("{text}.")).expect("drawn");
+            canvas.move_cursor_up(1).expect("drawn");
+            canvas.flush().expect("drawn");
+            let bytes = canvas.lock().0.clone();
+            let drawn = String::from_utf8(bytes).expect("text");
+            let inner = drawn.strip_prefix("\r\x1b[2K").and_then(|rest| rest.strip_suffix("\x1b[1A")).expect("our moves");
+            assert!(!inner.contains(crate::model::visible::is_hidden), "{inner:?}");
+        }
+    }
 }

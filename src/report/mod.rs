@@ -14,4 +14,6 @@ pub mod paint;
 pub mod preview;
 pub mod quiet;
 pub mod signs;
+pub mod sink;
 pub mod timeline;
+mod wrap;

@@ -1,7 +1,6 @@
 //! The one place where text loses the signs that its reader cannot see or hear.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 
 /// What the one who reads it can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,60 +49,9 @@ impl Signs {
     }
 }
 
-/// Writes to somebody who can take only these signs.
-#[derive(Debug)]
-pub struct Plain<W> {
-    to: W,
-    signs: Signs,
-    /// The beginning of a character whose end was not written yet.
-    begun: Vec<u8>,
-}
-
-impl<W: Write> Plain<W> {
-    /// Writes to `to`.
-    pub fn new(to: W, signs: Signs) -> Self {
-        Self { to, signs, begun: Vec::new() }
-    }
-}
-
-impl<W: Write> Write for Plain<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.signs == Signs::default() {
-            return self.to.write(bytes);
-        }
-        let mut text = std::mem::take(&mut self.begun);
-        text.extend_from_slice(bytes);
-        let mut out = String::with_capacity(text.len());
-        let mut chunks = text.utf8_chunks().peekable();
-        while let Some(chunk) = chunks.next() {
-            out.push_str(&self.signs.of(chunk.valid()));
-            if chunks.peek().is_none() && is_begun(chunk.invalid()) {
-                self.begun = chunk.invalid().to_vec();
-            } else if !chunk.invalid().is_empty() {
-                out.push_str(&self.signs.of("\u{fffd}"));
-            }
-        }
-        self.to.write_all(out.as_bytes())?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
-}
-
-/// Whether more bytes could make a character of these.
-fn is_begun(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use proptest::prelude::{any, proptest};
-
-    use super::{Plain, Signs};
+    use super::Signs;
 
     const ASCII: Signs = Signs { ascii: true, words: false };
 
@@ -114,18 +62,5 @@ mod tests {
         let spoken = "kill switch on to off ... plus or minus 0.01s 039 é\u{1b}[1m";
         assert_eq!(Signs { ascii: false, words: true }.of(text), spoken);
         assert_eq!(Signs::default().of(text), text);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_outside_ascii_is_written_however_it_is_cut(text in any::<String>(), at in 0usize..40) {
-            let mut out = Vec::new();
-            let bytes = text.as_bytes();
-            let (head, tail) = bytes.split_at(at.min(bytes.len()));
-            let mut plain = Plain::new(&mut out, ASCII);
-            plain.write_all(head).expect("written");
-            plain.write_all(tail).expect("written");
-            assert_eq!(String::from_utf8_lossy(&out), ASCII.of(&text));
-        }
     }
 }

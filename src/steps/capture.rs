@@ -10,6 +10,7 @@ use crate::model::op::{Captured, ShellReply};
 use crate::model::runbook::{VarDecl, VarType};
 use crate::model::step::Note;
 use crate::model::vars::{RESERVED, expression, shadows, whole};
+use crate::model::visible::literal;
 use crate::read::answer::{excerpt, line};
 use crate::steps::Key;
 
@@ -158,7 +159,7 @@ fn read_values(ty: VarType, fields: &mut Fields<'_>) -> Vec<String> {
 
 fn place(text: &str) -> Result<Place, String> {
     let (stream, part) = text.split_once(':').unwrap_or((text, "trim"));
-    let bad = || format!("`{}` is no place in an output", text.escape_debug());
+    let bad = || format!("`{}` is no place in an output", literal(text));
     let stream = match stream {
         "stdout" => Stream::Stdout,
         "stderr" => Stream::Stderr,
@@ -172,10 +173,10 @@ fn place(text: &str) -> Result<Place, String> {
             Err(_) => return Err(bad()),
         },
         ("json", pointer) if pointer.is_empty() || pointer.starts_with('/') => Part::Json(pointer.to_owned()),
-        ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", pointer.escape_debug())),
+        ("json", pointer) => return Err(format!("the pointer `{}` does not begin with /", literal(pointer))),
         ("match", "") => return Err("the regular expression is missing".to_owned()),
         ("match", pattern) => {
-            let wrong = |why| format!("`{}` is no regular expression: {why}", pattern.escape_debug());
+            let wrong = |why| format!("`{}` is no regular expression: {why}", literal(pattern));
             Part::Match(Box::new(expression(pattern).map_err(wrong)?))
         }
         _ => return Err(bad()),
@@ -344,7 +345,7 @@ mod tests {
         assert_eq!(garbled("stdout", Captured::whole(*b"\xff")), "`x` from stdout: the output is no UTF-8");
         assert_eq!(
             garbled("stdout:json:/a", Captured::whole("oops\u{1b}")),
-            "`x` from stdout:json:/a: the output is no JSON (expected value at line 1 column 1): oops\\u{1b}"
+            "`x` from stdout:json:/a: the output is no JSON (expected value at line 1 column 1): oops\\x1b"
         );
     }
 

@@ -9,6 +9,7 @@ use crate::model::fields::{Context, Fields};
 use crate::model::op::{Captured, Exit, ShellReply};
 use crate::model::step::Unreadable;
 use crate::model::vars::shadows;
+use crate::model::visible::text_of;
 use crate::read::answer::line;
 use crate::read::script::{BECOME_REFUSED, SUDO_HINT, sudo_said};
 
@@ -67,7 +68,7 @@ pub fn title(text: &str) -> String {
 /// The last lines of an output, for people.
 pub fn last_lines(output: &Captured, most: usize) -> Vec<String> {
     let end = if output.tail.is_empty() { &output.head } else { &output.tail };
-    let text = String::from_utf8_lossy(end);
+    let text = text_of(end);
     let mut lines: Vec<String> = text.lines().rev().filter(|l| !l.trim().is_empty()).take(most).map(|l| line(l, 300)).collect();
     lines.reverse();
     lines
@@ -190,7 +191,7 @@ mod tests {
             total: 9000,
             ..Captured::default()
         };
-        assert_eq!(last_lines(&cut, 2), ["last but one", "last\\u{1b}[0m"]);
+        assert_eq!(last_lines(&cut, 2), ["last but one", "last\\x1b[0m"]);
         assert_eq!(last_lines(&Captured::whole("only\n"), 5), ["only"]);
     }
 

@@ -7,6 +7,7 @@ use crate::model::fields::Fields;
 use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
+use crate::model::visible::literal;
 use crate::read::access::{Want, obstacle};
 use crate::read::answer::line;
 use crate::read::file::{Entry, FileType, PathView, Way, probe};
@@ -64,7 +65,7 @@ Undone: nothing to undo.",
 fn parse(mut fields: Fields<'_>) -> Parsed {
     let path = fields.need_string("path");
     if let Some(path) = path.as_deref().filter(|path| !is_placed(path)) {
-        fields.error("path", format!("`{}` must be absolute, or begin with ~/", path.escape_debug()), None);
+        fields.error("path", format!("`{}` must be absolute, or begin with ~/", literal(path)), None);
     }
     let kind = fields.word("type", &["file", "directory", "link", "socket"]);
     let [owner, group, reader, writer] = ["owner", "group", "readable_by", "writable_by"].map(|key| read_user(&mut fields, key));
@@ -84,7 +85,7 @@ fn read_user(fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
     let name = fields.string(key)?;
     let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/');
     if name.starts_with('-') || name.contains(odd) || name.len() > 256 {
-        fields.error(key, format!("`{}` is no name of a user or group", name.escape_debug()), None);
+        fields.error(key, format!("`{}` is no name of a user or group", literal(&name)), None);
         return None;
     }
     Some(name)
@@ -96,7 +97,7 @@ fn read_mode(fields: &mut Fields<'_>) -> Option<u32> {
     match u32::from_str_radix(&text, 8) {
         Ok(mode) if octal => Some(mode),
         _ => {
-            let message = format!("`mode` must be three or four octal digits, not `{}`", text.escape_debug());
+            let message = format!("`mode` must be three or four octal digits, not `{}`", literal(&text));
             fields.error("mode", message, Some("write it as \"0644\"".to_owned()));
             None
         }
@@ -297,7 +298,7 @@ mod tests {
             (json!({"path": "/a", "mode": "rwx"}), "mode: `mode` must be three or four octal digits, not `rwx`"),
             (json!({"path": "/a", "mode": "+644"}), "mode: `mode` must be three or four octal digits, not `+644`"),
             (json!({"path": "/a", "readable_by": "-G"}), "readable_by: `-G` is no name of a user or group"),
-            (json!({"path": "/a", "writable_by": "a\nb"}), "writable_by: `a\\nb` is no name of a user or group"),
+            (json!({"path": "/a", "writable_by": "a\nb"}), "writable_by: `a\\x0ab` is no name of a user or group"),
         ] {
             assert_eq!(errors(&value), want, "{value}");
         }

@@ -13,6 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::op::{Exit, Op, Pm2Method, Reply, Shell};
 use crate::model::outcome::Risk;
 use crate::model::step::{Acted, Change, Evidence, Note, Step, Target, Unreadable, Verdict};
+use crate::model::visible::text_of;
 use crate::read::holder::{Holder, Owner};
 use crate::read::proc::{Proc, clean};
 use crate::steps::free_port::guard::{Lost, lost};
@@ -251,7 +252,7 @@ fn refused(acted: &Acted) -> Option<Finding> {
 
 fn stderr(acted: &Acted) -> Vec<String> {
     let [Reply::Shell(shell), ..] = acted.replies.as_slice() else { return Vec::new() };
-    let text = String::from_utf8_lossy(&shell.stderr.head);
+    let text = text_of(&shell.stderr.head);
     text.lines().filter(|line| !line.trim().is_empty()).take(3).map(clean).collect()
 }
 

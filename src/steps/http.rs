@@ -9,6 +9,7 @@ use crate::model::fields::Fields;
 use crate::model::op::{HttpAnswer, HttpCall, HttpFrom, HttpMethod, HttpReply, Op};
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
+use crate::model::visible::literal;
 use crate::read::answer;
 use crate::read::url::HttpUrl;
 use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed, Touches};
@@ -119,7 +120,7 @@ fn read_headers(fields: &mut Fields<'_>) -> Vec<(String, String)> {
     let Some(entries) = fields.entries("header") else { return Vec::new() };
     let mut headers = Vec::new();
     for (name, value) in entries {
-        let shown = name.escape_debug();
+        let shown = literal(name);
         match value {
             Value::String(text) if is_header_name(name) => headers.push((name.to_ascii_lowercase(), text.trim().to_owned())),
             Value::String(_) => fields.error("header", format!("`{shown}` is no name of a header"), None),

@@ -369,7 +369,7 @@ mod tests {
             (json!({"pattern": "x"}), "file: `pm2` or `file` is missing"),
             (json!({"pm2": "a", "file": "/b", "pattern": "x"}), "file: `file` and `pm2` exclude each other"),
             (json!({"file": "b", "pattern": "x"}), "file: `b` must be absolute, or begin with ~/"),
-            (json!({"file": "/b\n/c", "pattern": "x"}), "file: `/b\\n/c` contains a control character"),
+            (json!({"file": "/b\n/c", "pattern": "x"}), "file: `/b\\x0a/c` contains a control character"),
             (json!({"file": [3], "pattern": "x"}), "file: `file` must be a path or a list of 1 to 16 paths"),
             (json!({"file": "/b", "pattern": "x", "namespace": "n"}), "namespace: `namespace` is for `pm2` only"),
             (json!({"file": "/b"}), "pattern: `pattern` is missing"),

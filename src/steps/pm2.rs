@@ -15,6 +15,7 @@ use crate::model::finding::Finding;
 use crate::model::op::{Op, Pm2Method, Reply, Shell};
 use crate::model::outcome::Risk;
 use crate::model::step::{Acted, Change, Evidence, Note, Step, Target, Unreadable, Verdict};
+use crate::model::visible::literal;
 use crate::read::holder::Holder;
 use crate::read::pm2::{Pm2App, Status};
 use crate::read::pm2_daemon::DaemonState;
@@ -129,7 +130,7 @@ fn parse(mut fields: Fields<'_>) -> Parsed {
             fields.error("start", "`start.only` must be the app itself", Some("write only = the name in `app`".to_owned()));
         }
         if cwd.is_none() {
-            fields.error("start", format!("`start` needs `cwd`: where {} lies", config.escape_debug()), None);
+            fields.error("start", format!("`start` needs `cwd`: where {} lies", literal(config)), None);
         }
     }
     let start = only.zip(cwd.clone()).map(|((config, only), cwd)| Start { cwd, config, only, namespace: namespace.clone() });

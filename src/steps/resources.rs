@@ -9,6 +9,7 @@ use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Note, Step, Target, Unreadable, Verdict};
 use crate::model::vars::parse_size;
+use crate::model::visible::literal;
 use crate::read::answer::line;
 use crate::read::room::{Disk, Free, Room, probe};
 use crate::read::size::size;
@@ -115,7 +116,7 @@ fn read_paths(fields: &mut Fields<'_>, key: &'static str, read: fn(&Value) -> Re
     }
     let mut wanted = Vec::new();
     for (path, value) in entries {
-        let shown = path.escape_debug();
+        let shown = literal(path);
         if !(path.starts_with('/') || path == "~" || path.starts_with("~/")) || path.contains(char::is_control) {
             fields.error(key, format!("`{shown}` must be an absolute path, or begin with ~/"), None);
             continue;
@@ -172,7 +173,7 @@ impl Least {
 
     fn percent(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix('%').and_then(|number| number.parse::<u64>().ok()).filter(|number| *number <= 100);
-        number.map(Least::Percent).ok_or_else(|| format!("`{}` is not a part from 0% to 100%", text.escape_debug()))
+        number.map(Least::Percent).ok_or_else(|| format!("`{}` is not a part from 0% to 100%", literal(text)))
     }
 
     /// How much that is of what is there, and in words.
@@ -366,7 +367,7 @@ mod tests {
             (json!({"memory_free": "100"}), "memory_free: `100` is not a size: write it as 64KiB, 100MiB or 2GiB"),
             (json!({"disk_free": {}}), "disk_free: `disk_free` must name 1 to 32 paths"),
             (json!({"disk_free": {"x": "1MiB"}}), "disk_free: `x` must be an absolute path, or begin with ~/"),
-            (json!({"disk_free": {"/a\n/b": "1MiB"}}), "disk_free: `/a\\n/b` must be an absolute path, or begin with ~/"),
+            (json!({"disk_free": {"/a\n/b": "1MiB"}}), "disk_free: `/a\\x0a/b` must be an absolute path, or begin with ~/"),
             (json!({"disk_free": {"/": 5}}), "disk_free: `/`: must be a size such as \"200MiB\", or a part such as \"5%\""),
             (json!({"disk_free": {"/": "101%"}}), "disk_free: `/`: `101%` is not a part from 0% to 100%"),
             (json!({"inodes_free": "many"}), "inodes_free: must be a whole number, or a part such as \"5%\""),

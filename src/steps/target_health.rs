@@ -8,6 +8,7 @@ use crate::model::fields::Fields;
 use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Evidence, Step, Target, Unreadable, Verdict};
+use crate::model::visible::literal;
 use crate::steps::{ANYWHERE, Class, Key, Kind, Parsed, Touches};
 
 /// The kind.
@@ -83,7 +84,7 @@ pub(in crate::steps) fn read_group(fields: &mut Fields<'_>) -> Option<String> {
         return Some(group);
     }
     let hint = "the name of a [target_groups] table of the inventory, of A-Z a-z 0-9 . _ -";
-    fields.error("group", format!("`{}` is no name of a target group", group.escape_debug()), Some(hint.to_owned()));
+    fields.error("group", format!("`{}` is no name of a target group", literal(&group)), Some(hint.to_owned()));
     None
 }
 

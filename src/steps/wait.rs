@@ -9,6 +9,7 @@ use crate::model::fields::{Fields, nearest};
 use crate::model::op::Op;
 use crate::model::outcome::Risk;
 use crate::model::step::{Basis, Evidence, Note, Step, Target, Unreadable, Verdict};
+use crate::model::visible::literal;
 use crate::steps::{ANYWHERE, Class, KINDS, Key, Kind, Parsed, Touches, kind};
 
 /// The kind.
@@ -109,7 +110,7 @@ fn read_kind(fields: &mut Fields<'_>) -> Option<&'static Kind> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("one of: {}", checks().collect::<Vec<_>>().join(", ")),
             };
-            (format!("there is no kind `{}`", name.escape_debug()), hint)
+            (format!("there is no kind `{}`", literal(&name)), hint)
         }
     };
     fields.error("kind", message, Some(hint));

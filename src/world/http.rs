@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{HttpAnswer, HttpCall, HttpFrom, HttpMethod, HttpReply};
+use crate::model::visible::{literal, text_of};
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 
 const MAX_BODY: usize = 1024 * 1024;
@@ -76,7 +77,7 @@ pub(crate) async fn call(link: &Arc<Link>, call: &HttpCall, cancel: &Cancellatio
 
 /// Reads a URL; from a host only its own loopback may be asked.
 fn place(call: &HttpCall) -> Result<Place, String> {
-    let shown = call.url.escape_debug();
+    let shown = literal(&call.url);
     let uri: Uri = call.url.parse().map_err(|_| format!("`{shown}` is not a URL"))?;
     if uri.scheme_str() != Some("http") {
         return Err(format!("`{shown}` does not begin with http://"));
@@ -163,7 +164,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<HttpAnswer, H
             });
         }
     };
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text = |value: &hyper::header::HeaderValue| text_of(value.as_bytes()).into_owned();
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     Ok(HttpAnswer { status: head.status.as_u16(), headers, body, took: std::time::Duration::ZERO })
 }

@@ -4,7 +4,6 @@ pub mod any;
 mod http;
 mod pm2_rpc;
 pub mod secrets;
-mod shown;
 pub mod sim;
 pub mod ssh;
 pub mod timeouts;

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::op::{Pm2Call, Pm2Method, Pm2Reply};
+use crate::model::visible::{literal, shown};
 use crate::read::pm2_project::project;
-use crate::world::shown::shown;
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 use crate::world::ssh::script::at_home;
 
@@ -37,7 +37,7 @@ fn fault(class: &str, message: impl Into<String>) -> Pm2Reply {
 pub(crate) async fn call(link: &Arc<Link>, home: &str, call: &Pm2Call, cancel: &CancellationToken) -> Pm2Reply {
     let path = [at_home(&call.home, home).trim_end_matches('/'), "/rpc.sock"].concat();
     if !path.starts_with('/') || path.contains('\0') {
-        return fault("no-connect", format!("`{}` is no absolute path", path.escape_debug()));
+        return fault("no-connect", format!("`{}` is no absolute path", literal(&path)));
     }
     let exchange = async {
         let stream = match link.open(Target::Socket { path: path.clone() }).await {
@@ -65,7 +65,7 @@ fn unopened(opening: &OpenFault, path: &str) -> Pm2Reply {
         }
         // OpenSSH gives the same answer where it forwards no sockets at all
         OpenFault::Refused(_) => {
-            let path = path.escape_debug();
+            let path = literal(path);
             fault("no-connect", format!("nothing answers at `{path}`, or the ssh server forwards no sockets"))
         }
         OpenFault::TimedOut => fault("no-reply", opening.to_string()),
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(check(r#"j:{"args":[[{"pid":1,"secret":2}]]}"#, Pm2Method::Processes), Ok(json!([{ "pid": 1 }])));
         assert_eq!(check(r#"j:{"args":["x"]}"#, Pm2Method::Processes), garbage("its value is of another kind"));
         assert_eq!(check(r#"j:{"args":[]}"#, Pm2Method::Version), garbage("it holds no value"));
-        assert_eq!(check(r#"j:{"error":"no"}"#, Pm2Method::Version), garbage("it says `\\\"no\\\"`"));
+        assert_eq!(check(r#"j:{"error":"no"}"#, Pm2Method::Version), garbage("it says `\"no\"`"));
         assert_eq!(check("j:{", Pm2Method::Version), garbage("its JSON cannot be read"));
         assert_eq!(check("s:x", Pm2Method::Version), garbage("it holds no JSON"));
         assert_eq!(answer(&[Vec::new()], Pm2Method::Version), garbage("it has not two parts"));

@@ -355,7 +355,7 @@ fn a_selection_that_is_empty_unknown_or_matches_nothing_is_refused() {
         ("root@127.0.0.1", "no host `root@127.0.0.1` in the inventory"),
         ("failed:last", "no run is recorded in "),
         ("pick:2", "`pick:2` asks for more hosts than there are to pick from: 1"),
-        ("web-1\u{1b}[2J", "unexpected `\\u{1b}`"),
+        ("web-1\u{1b}[2J", "unexpected `\\x1b`"),
     ];
     for (selector, why) in table {
         let want = format!("error: selector: {why}");

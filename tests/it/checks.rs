@@ -125,7 +125,7 @@ fn the_end_of_a_long_log_is_read_in_parts_and_what_lies_before_it_is_not() {
     let fields = json!({"file": "~/a b'\\n.log", "pattern": "EACCES \\d", "tail": "1MiB", "max": 1});
     for shell in SHELLS {
         let verdict = looked(&*step("log-scan", &fields, Section::Step), shell, home.path(), &[]);
-        let want = "not-yet found: 2 lines in the last 1 MiB of HOME/a b'\\n.log match `EACCES \\d`, 1 may: \\u{<n>} EACCES <n>";
+        let want = "not-yet found: 2 lines in the last 1 MiB of HOME/a b'\\n.log match `EACCES \\d`, 1 may: \\x<n> EACCES <n>";
         assert_eq!(told(verdict, home.path()), want, "{shell}");
     }
 }

@@ -238,8 +238,8 @@ async fn a_machine_without_a_network_is_told_once_and_not_for_every_host() {
     let dir = tempfile::tempdir().expect("a directory");
     keygen(&dir.path().join("stranger"), &[]);
     fs::write(dir.path().join("known_hosts"), "").expect("written");
-    let at = host(22, &dir.path().join("stranger"), &dir.path().join("known_hosts"));
-    let hosts = (1..=3).map(|n| (format!("web-{n}"), at.clone(), "no-route")).collect();
+    let at = |n: u16| host(20 + n, &dir.path().join("stranger"), &dir.path().join("known_hosts"));
+    let hosts = (1..=3).map(|n| (format!("web-{n}"), at(n), "no-route")).collect();
     let fleet = Fleet { dir, hosts, endpoints: Vec::new(), servers: Vec::new(), sshds: Vec::new() };
     fleet.inventory("all.toml", |_| true);
     let text = fs::read_to_string(fleet.path("all.toml")).expect("read");

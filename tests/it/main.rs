@@ -16,6 +16,8 @@ mod fuzz;
 mod harness;
 mod holds;
 #[cfg(target_os = "linux")]
+mod hostile;
+#[cfg(target_os = "linux")]
 mod hostile_fleet;
 mod hosts;
 mod inputs;

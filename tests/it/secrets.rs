@@ -23,9 +23,10 @@ impl Bench {
         let host = sshd.host();
         let inventory = format!(
             "[defaults]\nuser = \"{}\"\nport = {}\nidentity = \"user\"\nknown_hosts = [\"known_hosts\"]\n\
-             [hosts.web-1]\naddress = \"127.0.0.1\"\n[hosts.web-2]\naddress = \"127.0.0.1\"\n",
+             [hosts.web-1]\naddress = \"127.0.0.1\"\n[hosts.web-2]\naddress = \"127.0.0.2\"\n",
             host.user, host.port
         );
+        sshd.record_everywhere();
         fs::write(sshd.path("inventory.toml"), inventory).expect("written");
         fs::create_dir(sshd.path("runbooks")).expect("a directory");
         fs::create_dir(sshd.path("tmp")).expect("a directory");

@@ -261,7 +261,7 @@ impl Play {
         let Some(Call { nonce, text }) = self.call().await else { return true };
         lock(&self.stage).answered.push(nonce.clone());
         let printed: &[u8] = if text.contains("uname -snm") {
-            b"Linux web-04 x86_64\0uid=0(root) gid=0(root)\0/root\0boot\0machine\x001700000000000000000\0"
+            b"Linux web-04 x86_64\0uid=0(root) gid=0(root)\0/root\0boot\0machine\0\x001700000000000000000\0"
         } else if text.contains("RB_GROUP=") {
             b"gone\n"
         } else if text.contains("/proc/$pid/stat") {

@@ -14,6 +14,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::time::Timestamp;
 use crate::model::visible::visible;
 use crate::report::signs::Signs;
+use crate::report::sink;
 use crate::state::run::RunState;
 use crate::state::words;
 
@@ -32,9 +33,7 @@ impl Known {
 
     /// Writes on standard error, in one piece: other lines are written beside it.
     pub(super) fn say(&self, text: &str) -> io::Result<()> {
-        let mut err = io::stderr().lock();
-        err.write_all(self.signs.of(text).as_bytes())?;
-        err.flush()
+        sink::err(self.signs, false).write_all(text.as_bytes())
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, RunState> {

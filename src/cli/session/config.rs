@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::cli::failure::Failure;
-use crate::load::diagnostic::printable;
 use crate::load::source::read;
+use crate::model::visible::visible;
 use crate::tui::command;
 use crate::tui::keymap::Keymap;
 use crate::tui::theme::Palette;
@@ -46,8 +46,7 @@ impl Config {
     pub fn read() -> Result<Self, Failure> {
         let none = || Self { keys: Keymap::default(), palette: Palette::Default };
         let Some(path) = path() else { return Ok(none()) };
-        let unusable =
-            |why: String| Failure::invalid(format!("{} cannot be used: {why}", printable(&path.display().to_string())));
+        let unusable = |why: String| Failure::invalid(format!("{} cannot be used: {why}", visible(&path.display().to_string())));
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(none());
         }
@@ -64,12 +63,12 @@ impl Config {
     pub(crate) fn of(text: &str) -> Result<Self, Vec<String>> {
         let written: Written = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1));
-            vec![format!("line {line}: {}", printable(error.message()))]
+            vec![format!("line {line}: {}", visible(error.message()))]
         })?;
         let palette = match written.theme.as_deref() {
             None => Palette::Default,
             Some(name) => command::palette(name)
-                .ok_or_else(|| vec![format!("theme is `{}`; it is one of default, high-contrast, mono", printable(name))])?,
+                .ok_or_else(|| vec![format!("theme is `{}`; it is one of default, high-contrast, mono", visible(name))])?,
         };
         let keys = written.keys.into_iter().map(|(name, keys)| match keys {
             Keys::One(key) => (name, vec![key]),

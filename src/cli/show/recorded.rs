@@ -238,7 +238,7 @@ pub(super) fn tell_host(out: &mut dyn Write, paint: Paint, shown: &ShownHost, fl
     writeln!(out, "{}", paint.word(&head, Tone::Strong))?;
     if let Some(facts) = &shown.facts {
         let text = format!(
-            "{} on {} {}, as {}; its clock is {} ms ahead",
+            "it says that it is {} on {} {}, as {}; its clock is {} ms ahead",
             facts.hostname, facts.os, facts.arch, facts.user, facts.skew_ms
         );
         writeln!(out, "{}", visible(&text))?;

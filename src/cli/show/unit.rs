@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,7 +16,7 @@ use crate::model::op::Op;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Change, Note, Obligation};
 use crate::model::time::Timestamp;
-use crate::model::visible::clip;
+use crate::model::visible::{clip, text_of};
 use crate::report::paint::{Paint, Tone};
 use crate::state::words;
 
@@ -278,7 +280,9 @@ fn tell_stream(out: &mut dyn Write, paint: Paint, name: &str, stream: &Map<Strin
     for (part, value) in stream {
         match (part.strip_suffix("_base64"), value) {
             (Some(part), Value::String(text)) => {
-                paint.under(out, &format!("   {part}, no UTF-8, {} characters of base64", text.len()))?;
+                paint.under(out, &format!("   {part}, no UTF-8"))?;
+                let bytes = STANDARD.decode(text).unwrap_or_else(|_| text.clone().into_bytes());
+                tell_text(out, paint, &text_of(&bytes), most)?;
             }
             (None, Value::String(text)) if part != "sha256" => {
                 paint.under(out, &format!("   {part}"))?;

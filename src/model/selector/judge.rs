@@ -6,6 +6,7 @@ use crate::model::pattern::Pattern;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::set::HostSet;
 use crate::model::selector::{Atom, Expr, Fleet, MAX_COMPARED, RunAtom, SelectorError};
+use crate::model::visible::literal;
 
 pub(super) struct Judge<'f> {
     pub(super) fleet: &'f Fleet<'f>,
@@ -168,7 +169,7 @@ impl Judge<'_> {
         sign: &str,
         known: impl Iterator<Item = &'c str>,
     ) -> SelectorError {
-        let error = SelectorError::new(at.clone(), format!("no {what} `{}` in the inventory", name.escape_debug()));
+        let error = SelectorError::new(at.clone(), format!("no {what} `{}` in the inventory", literal(name)));
         let exact_elsewhere = what == "host" && self.fleet.groups.contains_key(name);
         if self.fleet.terse || exact_elsewhere {
             return error;

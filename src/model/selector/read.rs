@@ -7,6 +7,7 @@ use crate::model::grammar::code_point;
 use crate::model::pattern::Pattern;
 use crate::model::selector::pick::Pick;
 use crate::model::selector::{Atom, Became, Expr, RunAtom, SelectorError};
+use crate::model::visible::literal;
 
 /// The longest selector that is read: two thousand long names and some.
 const MAX_TEXT: usize = 256 * 1024;
@@ -32,8 +33,11 @@ pub(super) fn expression(text: &str) -> Result<Expr, SelectorError> {
     let expr = reader.any()?;
     match reader.peek() {
         None => Ok(expr),
-        Some(c) => Err(SelectorError::new(reader.at..reader.at + c.len_utf8(), format!("unexpected `{}`", c.escape_debug()))
-            .hint("join names with `,` (either), `&` (both) or `!` (not)")),
+        Some(c) => Err(SelectorError::new(
+            reader.at..reader.at + c.len_utf8(),
+            format!("unexpected `{}`", literal(c.encode_utf8(&mut [0; 4]))),
+        )
+        .hint("join names with `,` (either), `&` (both) or `!` (not)")),
     }
 }
 
@@ -127,7 +131,7 @@ impl<'t> Reader<'t> {
         }
         if word.is_empty() {
             let what = match self.rest().chars().next() {
-                Some(c) => format!("expected a host, @group or tag:NAME, not `{}`", c.escape_debug()),
+                Some(c) => format!("expected a host, @group or tag:NAME, not `{}`", literal(c.encode_utf8(&mut [0; 4]))),
                 None => "expected a host, @group or tag:NAME after this".to_owned(),
             };
             let end = (from + self.rest().chars().next().map_or(0, char::len_utf8)).min(self.text.len());
@@ -135,7 +139,8 @@ impl<'t> Reader<'t> {
         }
         if let Some((from, c)) = word.char_indices().find(|(_, c)| !c.is_ascii_graphic()) {
             let from = at.start + from;
-            let message = format!("`{}` is {}: no name of a host, group or tag has it", c.escape_debug(), code_point(c));
+            let message =
+                format!("`{}` is {}: no name of a host, group or tag has it", literal(c.encode_utf8(&mut [0; 4])), code_point(c));
             return Err(SelectorError::new(from..from + c.len_utf8(), message));
         }
         Ok(Expr::Atom(read_atom(word, &at)?, at))
@@ -175,7 +180,7 @@ fn run(became: Became, text: &str, at: &Range<usize>) -> Result<RunAtom, Selecto
 }
 
 fn no_sort(sort: &str, at: &Range<usize>) -> SelectorError {
-    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", sort.escape_debug()));
+    let error = SelectorError::new(at.clone(), format!("`{}:` is no kind of selection", literal(sort)));
     match nearest(sort, SORTS) {
         Some(word) => error.hint(format!("did you mean `{word}:`?")),
         None => error.hint("hosts are named by name, glob, set, @group or tag:NAME, never by address"),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::model::fields::Fields;
 use crate::model::op::{Op, Pm2Call, Pm2Method, Pm2Reply, Reply};
 use crate::model::step::{Look, Note, Unreadable};
+use crate::model::visible::literal;
 use crate::read::answer::line;
 use crate::read::logs::{Found, LogFile, MAX_FILES, Which, Window, probe, read};
 use crate::read::pm2::parse_apps;
@@ -79,7 +80,7 @@ pub(super) fn read_source(fields: &mut Fields<'_>) -> Option<Source> {
 
 /// What is wrong with the path of a log file.
 fn fault_of(path: &str) -> Option<String> {
-    let shown = path.escape_debug();
+    let shown = literal(path);
     if !(path.starts_with('/') || path.starts_with("~/")) {
         return Some(format!("`{shown}` must be absolute, or begin with ~/"));
     }

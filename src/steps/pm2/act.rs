@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::finding::Finding;
 use crate::model::op::{Exit, Op, Reply, Shell};
 use crate::model::step::{Acted, Evidence, Unreadable, Verdict};
+use crate::model::visible::text_of;
 use crate::read::pm2::Pm2App;
 use crate::read::pm2_host::Dump;
 use crate::read::proc::clean;
@@ -167,7 +168,7 @@ pub(crate) fn with_replies(mut finding: Finding, acted: &Acted) -> Finding {
 }
 
 fn with_stderr(mut finding: Finding, stderr: &[u8]) -> Finding {
-    let text = String::from_utf8_lossy(stderr);
+    let text = text_of(stderr);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     for line in lines.iter().skip(lines.len().saturating_sub(3)) {
         finding = finding.evidence(clean(line));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::model::op::{Pm2Call, Pm2Method, Pm2Reply, Shell};
+use crate::model::visible::literal;
 use crate::read::pm2_project::project;
 use crate::world::sim::answers::Printed;
 use crate::world::sim::machine::{
@@ -120,7 +121,7 @@ pub(crate) fn is_config(path: &str) -> bool {
 pub(crate) fn daemon(machine: &Machine, call: &Pm2Call, now: i64) -> Pm2Reply {
     let home = Machine::path(&call.home);
     if home != PM2_HOME {
-        let message = format!("nothing answers at `{}/rpc.sock`", home.escape_debug());
+        let message = format!("nothing answers at `{}/rpc.sock`", literal(&home));
         return Pm2Reply::Fault { class: "no-connect".to_owned(), message };
     }
     let value = match call.method {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::op::{HttpAnswer, HttpCall, HttpFrom, HttpMethod, HttpReply};
+use crate::model::visible::literal;
 use crate::read::url::HttpUrl;
 use crate::world::sim::machine::{Machine, SERVICE_PORT};
 
@@ -15,7 +16,7 @@ pub(crate) fn answer(machine: &mut Machine, call: &HttpCall) -> HttpReply {
         return fault("no-route", "sim: nothing real is contacted from a simulated fleet".to_owned());
     }
     let Ok(url) = HttpUrl::parse(&call.url) else {
-        return fault("forbidden", format!("`{}` is no http URL", call.url.escape_debug()));
+        return fault("forbidden", format!("`{}` is no http URL", literal(&call.url)));
     };
     let Some(pid) = machine.holder(url.port) else {
         return fault("refused", format!("the host cannot connect to port {}", url.port));

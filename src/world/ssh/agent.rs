@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::model::visible::literal;
 use russh::SendError;
 use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
 use russh::keys::key::parse_public_key;
@@ -147,7 +148,7 @@ impl Agent {
         let _turn = self.turn().await?;
         let asking = async {
             let stream = UnixStream::connect(&self.path).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => AgentFault::Missing(self.path.display().to_string().escape_debug().to_string()),
+                ErrorKind::NotFound => AgentFault::Missing(literal(&self.path.display().to_string()).into_owned()),
                 _ => AgentFault::Dead(error.to_string().to_lowercase()),
             })?;
             let mut signer = Signer { agent: Arc::clone(self), stream, pause: Arc::clone(pause) };

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::model::finding::Finding;
 use crate::model::host::Host;
 use crate::model::id::HostName;
+use crate::model::visible::literal;
 use crate::world::ssh::agent::{Agent, AgentFault, Held, Pause, Signer};
 use crate::world::ssh::client::{Client, Learned};
 use crate::world::ssh::keys::{KeyFile, KeyRing};
@@ -287,7 +288,7 @@ impl Login<'_> {
 
     fn fault(self, remaining: &MethodSet) -> Finding {
         let ended = self.learned.ended().filter(|_| self.is_cut());
-        let user = self.user.escape_debug();
+        let user = literal(self.user);
         let refused = self.refused();
         let finding = match (ended, self.tried.iter().find_map(|(_, answer)| answer.agent())) {
             (Some(why), _) if why.to_lowercase().contains("too many authentication failures") => {
@@ -306,7 +307,7 @@ impl Login<'_> {
             (None, _) if !remaining.is_empty() && !remaining.contains(&MethodKind::PublicKey) => {
                 interaction(format!("the server takes no key from user `{user}`, it wants: {}", words(remaining)))
             }
-            _ => denied(&user.to_string(), refused, ended, remaining),
+            _ => denied(&user, refused, ended, remaining),
         };
         self.tried.into_iter().fold(finding, |finding, (key, answer)| match answer {
             Answer::Refused => finding.evidence(format!("offered {key}")),

@@ -10,7 +10,7 @@ use russh::{Channel, ChannelOpenFailure, Disconnect, Error, Names, cipher};
 use crate::model::event::Algorithms;
 use crate::model::finding::Finding;
 use crate::model::id::HostName;
-use crate::world::shown::shown;
+use crate::model::visible::shown;
 use crate::world::ssh::crowd::Crowd;
 use crate::world::ssh::hostcert;
 use crate::world::ssh::known_hosts::{Known, Trust};

@@ -136,7 +136,10 @@ impl Ground {
             Ok::<_, Fault>((met, address))
         };
         let met = timeout_at(tries.deadline(), meeting).await;
-        let (mut handle, address) = met.unwrap_or_else(|_| Err(tries.cut(self.timeouts.connect)))?;
+        let (mut handle, address) = match met {
+            Ok(met) => met?,
+            Err(_) => return Err(tries.cut(self.timeouts.connect)),
+        };
         // no part of that budget: somebody may have to touch a key
         let login = self.identities.authenticate(&mut handle, host, &learned).await;
         login.map_err(|finding| login_failed(finding, &learned))?;

@@ -3,13 +3,14 @@
 use russh::client::Handle;
 
 use crate::model::finding::Finding;
+use crate::model::visible::literal;
 use crate::world::ssh::client::{Client, HostKey, Learned};
 use crate::world::ssh::known_hosts::{LookupName, Trust};
 
 /// The host showed a key that is not to be trusted.
 pub(crate) fn distrust(key: &HostKey, name: &LookupName) -> Finding {
     let shown_key = format!("{} {}", key.kind, key.fingerprint);
-    let name = name.as_str().escape_debug();
+    let name = literal(name.as_str());
     match &key.trust {
         Trust::Revoked { place } => Finding::new("host-key-revoked", format!("the host key {shown_key} is revoked at {place}"))
             .hint("do not connect; find out how this key came back"),
@@ -59,7 +60,7 @@ fn cert_hint(code: &str) -> &'static str {
 
 /// The key is not one for the algorithm that was agreed on, or did not sign with it.
 pub(crate) fn disagreement(key: &HostKey, name: &LookupName) -> Finding {
-    let name = name.as_str().escape_debug();
+    let name = literal(name.as_str());
     let summary = match key.disagrees() {
         Some(agreed) => format!("`{name}` agreed on {agreed} and shows the key {} {}", key.kind, key.fingerprint),
         None => format!("`{name}` signed the key exchange with another algorithm than it agreed on"),

@@ -177,11 +177,6 @@ pub(crate) fn login_failed(finding: Finding, learned: &Learned) -> Finding {
     let ended = learned.ended().unwrap_or_default();
     match learned.ending() {
         Some(ending @ (Ending::Broken | Ending::Panicked)) => broken(ending, ended),
-        // it is not tried again: the server may have counted a failed login
-        Some(Ending::Lost) if finding.code == "auth-denied" => {
-            let lost = Finding::new("auth-lost", "the connection was lost during authentication");
-            finding.evidence.into_iter().fold(lost, Finding::evidence).hint("look at sshd's log on the host")
-        }
         _ => with_banner(finding, &learned.banner()),
     }
 }

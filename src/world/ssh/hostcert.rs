@@ -9,7 +9,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
 use crate::model::time::Timestamp;
-use crate::world::shown::shown;
+use crate::model::visible::{literal, shown};
 use crate::world::ssh::known_hosts::{CertFault, Known, Trust, fingerprint};
 
 /// What follows for a certificate that a host shows.
@@ -80,7 +80,7 @@ fn check(cert: &Certificate, principal: &str, now: Timestamp) -> Result<(), Cert
         return Err(fault("host-cert-principal", "it names no host, so that any machine that has one could be any other"));
     }
     if !names.iter().any(|name| name == principal) {
-        return Err(fault("host-cert-principal", format!("it is not for `{}`", principal.escape_debug())));
+        return Err(fault("host-cert-principal", format!("it is not for `{}`", literal(principal))));
     }
     if let Some(option) = cert.critical_options().keys().next() {
         let option = shown(option.as_bytes(), 100);

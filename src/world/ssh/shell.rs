@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::model::op::{Captured, Shell as Script};
-use crate::world::shown::shown;
+use crate::model::visible::shown;
 use crate::world::ssh::ending::{End, Ended, Ending, Message, Over};
 use crate::world::ssh::link::{CONNECTION_LOST, Link, OpenFault, Target};
 use crate::world::ssh::script::{DEFINE, DEFINE_AS, EXEC, HELLO, Unsendable, call};

@@ -58,6 +58,17 @@ const CLOCKS: [&str; 4] = ["Instant", "SystemTime", "Timestamp", "Zoned"];
 const PRINTING: [&str; 5] = ["println", "eprintln", "print", "eprint", "dbg"];
 /// Where text of a runbook's author or of an operator becomes a command.
 const AUTHORED: [&str; 3] = ["src/steps/exec.rs", "src/steps/require.rs", "src/cli/exec.rs"];
+/// Who may write to standard output and standard error: the sinks, and those whose reader is a program of ours.
+const OUTPUTS: [&str; 7] = [
+    "src/report/sink.rs",
+    "src/report/live.rs",
+    // JSON is escaped where it is made
+    "src/cli/settings.rs",
+    "src/tui/terminal/tty.rs",
+    "src/tui/guard.rs",
+    "src/lab/supervisor.rs",
+    "src/lab/init.rs",
+];
 const MOST_LINES: usize = 700;
 
 /// Everything that is wrong with these files. `read` reads a file that one of them includes.
@@ -72,6 +83,7 @@ pub(super) fn check(sources: &[Source], read: &dyn Fn(&str) -> Option<String>) -
             engine(source, &mut faults);
             globs(source, &mut faults);
             exits(source, &mut faults);
+            outputs(source, &mut faults);
             shell_texts(source, sources, read, &mut faults);
             started_pm2(source, &mut faults);
         }
@@ -227,6 +239,22 @@ fn exits(source: &Source, faults: &mut Vec<Fault>) {
             for word in named_after(source, at + 2).iter().filter(|word| matches!(word.as_str(), "exit" | "abort")) {
                 faults.push(fault(source, at, format!("`process::{word}`: return the exit code to `main`")));
             }
+        }
+    }
+}
+
+/// What is written to a terminal passes a sink.
+fn outputs(source: &Source, faults: &mut Vec<Fault>) {
+    let pure = source.module().and_then(layer).is_some_and(|n| n <= PURE);
+    if pure || OUTPUTS.contains(&source.path.as_str()) {
+        return;
+    }
+    for (at, token) in source.tokens.iter().enumerate().filter(|(_, token)| !token.test && token.kind == Kind::Word) {
+        let word = token.text.as_str();
+        let asked = source.is(at + 1, &["(", ")", ".", "is_terminal"]);
+        let stream = matches!(word, "stdout" | "stderr") && at > 1 && source.is(at - 2, &["io", "::"]) && !asked;
+        if stream || (PRINTING.contains(&word) && source.mark_or_word(at + 1) == Some("!")) {
+            faults.push(fault(source, at, format!("`{word}` beside the sink: write to `report::sink`")));
         }
     }
 }

@@ -66,7 +66,10 @@ impl Server {
     pub(crate) async fn agreeing(vice: Vice, preferred: Preferred) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&[7; 32]));
+        // a key of its own: servers with one key on one machine would be one host
+        let mut seed = [7; 32];
+        seed[..2].copy_from_slice(&port.to_be_bytes());
+        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
         let key = PrivateKey::new(pair, "").expect("a key");
         let host_key = public(key.public_key());
         let (tell, opened) = mpsc::unbounded_channel();

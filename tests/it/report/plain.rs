@@ -9,7 +9,8 @@ use runbook::model::event::{Event, EventKind};
 use runbook::model::outcome::HostOutcome;
 use runbook::report::human::{Human, Options};
 use runbook::report::paint::Paint;
-use runbook::report::signs::{Plain, Signs};
+use runbook::report::signs::Signs;
+use runbook::report::sink::Sink;
 use runbook::report::timeline as telling;
 use runbook::state::run::RunState;
 use runbook::state::timeline::timeline;
@@ -23,7 +24,7 @@ const WORDS: Signs = Signs { ascii: false, words: true };
 
 fn told(events: &[Event], options: Options) -> String {
     let mut out = Vec::new();
-    let mut reporter = Human::new(Plain::new(&mut out, options.signs), options);
+    let mut reporter = Human::new(Sink::new(&mut out, options.signs, options.color), options);
     for event in events {
         reporter.on(event).expect("written");
     }
@@ -44,7 +45,7 @@ fn a_timeline_in_ascii() {
     let events = failing(false).events;
     let mut out = Vec::new();
     telling::render(
-        &mut Plain::new(&mut out, ASCII),
+        &mut Sink::new(&mut out, ASCII, false),
         Paint { color: false },
         &RunState::replay(&events),
         &timeline(&events),

@@ -2,30 +2,9 @@
 
 use super::folder::{Folder, choose_all, listens, quit};
 use super::person::Session;
-use super::scan::foreign;
+use crate::harness::hostile::hostile;
+use crate::harness::scan::foreign;
 use crate::harness::sshd::Sshd;
-
-/// What it says on each step: every kind of control, each after a word by which it is found on the screen.
-fn hostile() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for line in [
-        &b"EVIL-CSI \x1b[2J\x1b[1;1H\x1b[?1049l\x1b[?1003h\x1b[6n\x1b[31mred"[..],
-        b"EVIL-LINK \x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\",
-        b"EVIL-CLIP \x1b]52;c;ZXZpbA==\x07 \x1b]0;owned\x07 \x1b]9;owned\x07",
-        b"EVIL-DCS \x1bP1$r0m\x1b\\ \x1b_apc\x1b\\ \x1b^pm\x1b\\ \x1bc \x1b(0 \x1b7 \x1b8",
-        b"EVIL-C1 \x9b2J \x9d0;owned\x9c \x90q\x9c \x85",
-        "EVIL-C1U \u{9b}2J \u{9d}0;owned\u{9c} \u{85}".as_bytes(),
-        "EVIL-BIDI \u{202e}txet\u{202c} \u{2066}a\u{2069} z\u{200b}w\u{200d}\u{feff}".as_bytes(),
-        b"EVIL-CR one\rtwo\rEVIL-CR three",
-        b"EVIL-NUL a\0b\x01c\x08d\x7fe\x0bf\x0cg\x0eh\x0fi\tj",
-        b"EVIL-UTF8 \xff\xfe\xc3\x28 \xe2\x82 \xf0\x9f",
-        b"EVIL-END \x1b",
-    ] {
-        bytes.extend(line);
-        bytes.push(b'\n');
-    }
-    bytes
-}
 
 const BOOK: &str = r#"
 name  = "work"

@@ -7,7 +7,6 @@ mod folder;
 mod lab;
 mod person;
 mod resize;
-mod scan;
 mod secrets;
 mod states;
 mod steering;

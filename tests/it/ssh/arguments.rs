@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use runbook::engine::world::Session;
@@ -198,6 +199,7 @@ async fn secrets_of_any_bytes_arrive_and_none_is_shown() {
         for (n, secret) in secrets.iter().enumerate() {
             let path = place.path(&format!("secret-{n}"));
             fs::write(&path, format!("{secret}\n")).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
             sources.insert(format!("s{n}"), SecretSource::File(path));
         }
         let (mut session, _) = place.join_as(&fleet().with_secrets(sources), "root").await;

@@ -200,9 +200,9 @@ async fn a_command_that_is_forced_on_a_key_is_named() {
 /// The hosts `good-1` and one for each of `keys`, all at a port where nothing must be contacted.
 fn inventory(dir: &Path, port: u16, keys: &[(&str, &str)]) {
     let mut text = format!("[defaults]\nuser = \"app\"\nport = {port}\nknown_hosts = [\"known_hosts\"]\n");
-    for (name, key) in keys {
+    for (n, (name, key)) in (1..).zip(keys) {
         let key = if key.is_empty() { String::new() } else { format!("identity = \"{key}\"\n") };
-        text.push_str(&format!("[hosts.{name}]\naddress = \"127.0.0.1\"\n{key}"));
+        text.push_str(&format!("[hosts.{name}]\naddress = \"127.0.0.{n}\"\n{key}"));
     }
     fs::write(dir.join("inventory.toml"), text).expect("written");
     fs::write(dir.join("known_hosts"), "").expect("written");
