@@ -284,6 +284,6 @@ mod tests {
         assert_eq!(code_point('\u{1b}'), "U+001B (it is a control character)");
         assert_eq!(code_point('é'), "U+00E9");
         assert!(is_seen('é') && is_seen('漢') && is_seen(' ') && !is_seen('\u{feff}') && !is_seen('\t'));
-        assert_eq!(shown(&"x\n".repeat(200)).chars().count(), 91);
+        assert_eq!(shown(&"x\n".repeat(200)).chars().count(), 151);
     }
 }

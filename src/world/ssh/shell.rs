@@ -345,7 +345,7 @@ mod tests {
         };
         assert_eq!(ended(Sig::SEGV, true), "SEGV (core)");
         assert_eq!(ended(Sig::KILL, false), "KILL");
-        assert_eq!(ended(Sig::Custom("\u{1b}]0;OK\u{7}".to_owned()), false), "\\u{1b}]0;OK\\u{7}");
+        assert_eq!(ended(Sig::Custom("\u{1b}]0;OK\u{7}".to_owned()), false), "\\x1b]0;OK\\x07");
     }
 
     #[test]

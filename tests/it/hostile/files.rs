@@ -15,7 +15,7 @@ fn what_a_runbook_says_is_text_wherever_it_is_shown() {
     place.book(
         "evil",
         &format!(
-            "name = \"evil\"\ntitle = \"{EVIL}\"\n[vars]\nwhat = {{ type = \"string\", about = \"{EVIL}\", default = \"{EVIL}\" }}\n\
+            "name = \"evil\"\ntitle = \"EVIL\"\n[vars]\nwhat = {{ type = \"string\", about = \"EVIL\", default = \"{EVIL}\" }}\n\
              [rollout]\nbatches = [\"100%\"]\n[[step]]\nid = \"work\"\nkind = \"exec\"\nrun = \"echo '{EVIL}'\"\n"
         ),
     );

@@ -67,7 +67,7 @@ fn labels_do_not_come_to_what_nobody_sees_by_an_escape() {
             "runbooks/la.toml:4:9: error[E204]: `\u{430}` is not a tag: ",
             "runbooks/la.toml:4:14: error[E204]: `a\\u{200b}` is not a tag: ",
             "runbooks/la.toml:4:25: error[E204]: `` is not a tag: ",
-            "runbooks/la.toml:6:8: error[E204]: `a\\nb` is not the name of a phase: ",
+            "runbooks/la.toml:6:8: error[E204]: `a\\x0ab` is not the name of a phase: ",
             "runbooks/la.toml:8:6: error[E204]: `\u{430}` is not a step id: ",
             "runbooks/la.toml:9:8: error[E204]: character 2 of `name` cannot be read: U+2066",
             "runbooks/la.toml:11:9: error[E204]: `-x` is not a tag: ",
