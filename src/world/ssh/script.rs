@@ -16,7 +16,8 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 ///
 /// After a script that may change something `+` behind its status says that the stream is held: more processes have it
 /// open than when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing is
-/// said of it.
+/// said of it. Streams are told apart by the names that `ls` reads of them: to look at a file itself (`-ef`, `stat`) would
+/// wait for ever where the output of any process is on a file system that does not answer.
 ///
 /// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
 /// would stand between this program and the host: as a privileged shell it starts anew without them. Only a bash has
@@ -24,18 +25,25 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 pub(crate) const DEFINE: &str = r#"case ${BASH_VERSINFO-} in ?*) exec /bin/sh -p -s;; esac
 case ${BASH_VERSINFO-} in ?*) set +p;; esac
 unset CDPATH ENV
-__rb_n=0 __rb_out=0 __rb_err=0 __rb_keep=
-__rbh() { __rb_n=0; }
-if ( [ / -ef / ] ) >/dev/null 2>&1; then __rbh() {
-__rb_n=0
-for __rb_file in /proc/[0-9]*/fd/[12]; do
-if [ "$__rb_file" -ef "/proc/$$/fd/$1" ]; then __rb_n=$((__rb_n + 1)); fi
-done
-}; fi
-__rbh 1; __rb_out=$__rb_n; __rbh 2; __rb_err=$__rb_n
+__rb_n=0 __rb_m=0 __rb_out=0 __rb_err=0 __rb_keep=
+__rbh() { :; }
+if [ -e /proc/self/fd/2 ]; then
+__rb_b=$(ls -ln /proc/self/fd/2); { __rb_a=$(ls -ln /proc/self/fd/2); } 2>&1
+__rb_1="-> ${__rb_a##*"-> "}" __rb_2="-> ${__rb_b##*"-> "}"
+case $__rb_1$__rb_2 in *\[*-*\[*) __rbh() {
+set -- $( { ls -ln /proc/[0-9]*/fd/[12] | grep -F -e "$__rb_1" -e "$__rb_2" | { n=0 m=0
+while IFS= read -r line; do
+case $line in *"$__rb_1") n=$((n + 1));; esac
+case $line in *"$__rb_2") m=$((m + 1));; esac
+done; echo "$n $m"; }; } 2>/dev/null )
+__rb_n=${1:-0} __rb_m=${2:-0}
+};; esac
+fi
+__rbh; __rb_out=$__rb_n __rb_err=$__rb_m
 __rbm() {
-__rbh 1; if [ "$__rb_n" -gt "$__rb_out" ]; then __rb_a=+; else __rb_a=; fi
-__rbh 2; if [ "$__rb_n" -gt "$__rb_err" ]; then __rb_b=+; else __rb_b=; fi
+__rbh; __rb_a= __rb_b=
+if [ "$__rb_n" -gt "$__rb_out" ]; then __rb_a=+; fi
+if [ "$__rb_m" -gt "$__rb_err" ]; then __rb_b=+; fi
 }
 __rbe() {
 __rb_a= __rb_b=
@@ -50,7 +58,7 @@ if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; els
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
 set -- "$__rb_text"
-unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_file
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_m __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_1 __rb_2
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi
