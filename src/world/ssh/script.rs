@@ -14,8 +14,9 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 /// Defines the function that runs one script between two markers, on each stream. The status comes from the subshell;
 /// `cwd` instead of a status says that the working directory is not there and the script was not run.
 ///
-/// After a script that may change something `+` behind its status says that the stream is held: more processes have it
-/// open than when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing is
+/// After a script that may change something `+` behind its status says that the stream is held: processes have it open
+/// that had not when the shell began. What is just about to close it gets a moment; what
+/// redirects for a moment does not look as if it had. Where the host does not tell, nothing is
 /// said of it.
 ///
 /// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
@@ -24,23 +25,26 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 pub(crate) const DEFINE: &str = r#"case ${BASH_VERSINFO-} in ?*) exec /bin/sh -p -s;; esac
 case ${BASH_VERSINFO-} in ?*) set +p;; esac
 unset CDPATH ENV
-__rb_n=0 __rb_out=0 __rb_err=0 __rb_keep=
-__rbh() { __rb_n=0; }
+__rb_n= __rb_out= __rb_err= __rb_keep=
+__rbh() { __rb_n=; }
 if ( [ / -ef / ] ) >/dev/null 2>&1; then __rbh() {
-__rb_n=0
+__rb_n=
 for __rb_file in /proc/[0-9]*/fd/[12]; do
-if [ "$__rb_file" -ef "/proc/$$/fd/$1" ]; then __rb_n=$((__rb_n + 1)); fi
+if [ "$__rb_file" -ef "/proc/$$/fd/$1" ]; then
+case $2 in *" $__rb_file "*) ;; *) __rb_n="$__rb_n $__rb_file ";; esac
+fi
 done
 }; fi
-__rbh 1; __rb_out=$__rb_n; __rbh 2; __rb_err=$__rb_n
-__rbm() {
-__rbh 1; if [ "$__rb_n" -gt "$__rb_out" ]; then __rb_a=+; else __rb_a=; fi
-__rbh 2; if [ "$__rb_n" -gt "$__rb_err" ]; then __rb_b=+; else __rb_b=; fi
-}
+__rbh 1 ''; __rb_out=$__rb_n; __rbh 2 ''; __rb_err=$__rb_n
+__rbm() { __rbh 1 "$__rb_out"; __rb_a=${__rb_n:++}; __rbh 2 "$__rb_err"; __rb_b=${__rb_n:++}; }
 __rbe() {
 __rb_a= __rb_b=
 if [ -n "$__rb_keep" ]; then __rbm; __rb_keep=; fi
-if [ -n "$__rb_a$__rb_b" ]; then sleep 0.1 </dev/null 2>/dev/null || sleep 1 </dev/null; __rbm; fi
+if [ -n "$__rb_a$__rb_b" ]; then
+__rb_c=$__rb_a __rb_d=$__rb_b
+sleep 0.1 </dev/null 2>/dev/null || sleep 1 </dev/null; __rbm
+if [ -n "$__rb_a$__rb_b" ]; then __rb_a=${__rb_a:-$__rb_c} __rb_b=${__rb_b:-$__rb_d}; fi
+fi
 printf '\n%s end %s\n' "$1" "$__rb_end$__rb_a"; printf '\n%s end %s\n' "$1" "$__rb_end$__rb_b" >&2
 }
 __rb() {
@@ -50,7 +54,7 @@ if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; els
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
 set -- "$__rb_text"
-unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_file
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_c __rb_d __rb_file
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi
