@@ -15,9 +15,8 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 /// `cwd` instead of a status says that the working directory is not there and the script was not run.
 ///
 /// After a script that may change something `+` behind its status says that the stream is held: processes have it open
-/// that had not when the shell began. What is just about to close it gets a moment; what
-/// redirects for a moment does not look as if it had. Where the host does not tell, nothing is
-/// said of it.
+/// that had not when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing
+/// is said of it; a process that redirects one of its streams just then is seen by the other.
 ///
 /// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
 /// would stand between this program and the host: as a privileged shell it starts anew without them. Only a bash has
@@ -40,11 +39,7 @@ __rbm() { __rbh 1 "$__rb_out"; __rb_a=${__rb_n:++}; __rbh 2 "$__rb_err"; __rb_b=
 __rbe() {
 __rb_a= __rb_b=
 if [ -n "$__rb_keep" ]; then __rbm; __rb_keep=; fi
-if [ -n "$__rb_a$__rb_b" ]; then
-__rb_c=$__rb_a __rb_d=$__rb_b
-sleep 0.1 </dev/null 2>/dev/null || sleep 1 </dev/null; __rbm
-if [ -n "$__rb_a$__rb_b" ]; then __rb_a=${__rb_a:-$__rb_c} __rb_b=${__rb_b:-$__rb_d}; fi
-fi
+if [ -n "$__rb_a$__rb_b" ]; then sleep 0.1 </dev/null 2>/dev/null || sleep 1 </dev/null; __rbm; fi
 printf '\n%s end %s\n' "$1" "$__rb_end$__rb_a"; printf '\n%s end %s\n' "$1" "$__rb_end$__rb_b" >&2
 }
 __rb() {
@@ -54,7 +49,7 @@ if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; els
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
 set -- "$__rb_text"
-unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_c __rb_d __rb_file
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_file
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi
