@@ -115,7 +115,8 @@ fn every_test_that_is_named_is_there() {
 #[test]
 fn every_word_of_a_row_is_said_by_the_program() {
     let program = modules("src").into_iter().filter(|(module, _)| !module.ends_with("::tests"));
-    let sources: String = program.map(|(_, text)| text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("").to_owned()).collect();
+    let sources: String =
+        program.map(|(_, text)| text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("").to_owned()).collect();
     let whole = Regex::new("^([a-z][a-z0-9-]*|[EW][0-9]{3})$").expect("a pattern");
     for Row { id, words, .. } in rows() {
         for word in words {
