@@ -18,6 +18,7 @@ use crate::cli::identities;
 use crate::cli::operator::ask;
 use crate::cli::output::{json, present};
 use crate::cli::settings::Settings;
+use crate::engine::machines::meant;
 use crate::engine::world::{Session, World};
 use crate::model::finding::Finding;
 use crate::model::host::Host;
@@ -242,7 +243,10 @@ async fn on(world: &AnyFleet, host: &Host, op: &Op, cancel: &CancellationToken) 
         () = cancel.cancelled() => return cancelled(),
     };
     let mut session = match connected {
-        Ok((session, _)) => session,
+        Ok((session, connected)) => match meant(host, &connected.facts) {
+            Ok(()) => session,
+            Err(finding) => return Answer::Unreachable(Down::new(host, finding)),
+        },
         Err(fault) => return Answer::Unreachable(Down::new(host, fault.finding)),
     };
     let reply = session.perform(std::slice::from_ref(op), cancel).await.pop();

@@ -19,6 +19,7 @@ use crate::cli::identities;
 use crate::cli::output::{counted, json, note_sim, present, print, table};
 use crate::cli::run::runtime;
 use crate::cli::settings::Settings;
+use crate::engine::machines::meant;
 use crate::engine::world::{Connected, Session, World};
 use crate::model::finding::Finding;
 use crate::model::host::{Facts, Host};
@@ -178,6 +179,7 @@ async fn everywhere(world: &AnyFleet, hosts: Vec<Host>, options: &Options) -> Ve
 
 async fn probe(world: &AnyFleet, host: &Host) -> Result<Up, Finding> {
     let (mut session, connected) = world.connect(host).await.map_err(|fault| fault.finding)?;
+    meant(host, &connected.facts)?;
     let reply = session.perform(&[Op::Shell(Shell::look("latency", ":"))], &CancellationToken::new()).await.pop();
     if let Some((class, why)) = session.lost() {
         return Err(Finding::new(&class, why));

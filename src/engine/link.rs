@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::brake::Pass;
 use crate::engine::budget::Budget;
 use crate::engine::dispatch::Recorder;
-use crate::engine::machines::Machines;
+use crate::engine::machines::{Machines, meant};
 use crate::engine::orders::Orders;
 use crate::engine::shared::Shared;
 use crate::engine::world::{Connected, Session, World};
@@ -18,7 +18,6 @@ use crate::model::host::{Facts, Host};
 use crate::model::id::{HostName, StepId};
 use crate::model::op::{Exit, Op, Reply};
 use crate::model::step::Target;
-use crate::model::visible::visible;
 
 /// How often a lost connection is made again for a look.
 const RECONNECTS: u32 = 2;
@@ -195,20 +194,7 @@ impl<W: World> Link<W> {
 
     /// The machine behind the name must be the one that the inventory means, and the one that was looked at before.
     fn admit(&self, facts: &Facts) -> Result<(), Finding> {
-        match (&self.host.instance_id, &facts.instance_id) {
-            (None, _) => {}
-            (Some(want), Some(is)) if want == is => {}
-            (Some(want), Some(is)) => {
-                let summary = format!("another machine answers: expected instance {want}, this is {}", visible(is));
-                return Err(Finding::new("identity-mismatch", summary)
-                    .hint("was the instance replaced, or its address given to another one? check `address` and `instance_id` in the inventory"));
-            }
-            (Some(want), None) => {
-                let summary = format!("the host does not say which instance it is; expected {want}");
-                return Err(Finding::new("identity-unreadable", summary)
-                    .hint("it is read from /sys/class/dmi/id/board_asset_tag and /var/lib/cloud/data/instance-id; without them remove `instance_id`"));
-            }
-        }
+        meant(&self.host, facts)?;
         let Some(before) = &self.machine else { return Ok(()) };
         match &facts.machine_id {
             Some(now) if now == before => Ok(()),

@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::engine::world::Connected;
 use crate::model::finding::Finding;
+use crate::model::host::{Facts, Host};
 use crate::model::id::HostName;
+use crate::model::visible::visible;
 
 /// What tells one machine and user from another. Containers share the boot of their machine, cloned images its id and its
 /// keys: only all of them together are one machine.
@@ -57,6 +59,24 @@ impl Machines {
         }
         met.twins = Some(twins.clone());
         twins
+    }
+}
+
+/// Whether the machine behind a name is the one that the inventory means.
+pub fn meant(host: &Host, facts: &Facts) -> Result<(), Finding> {
+    match (&host.instance_id, &facts.instance_id) {
+        (None, _) => Ok(()),
+        (Some(want), Some(is)) if want == is => Ok(()),
+        (Some(want), Some(is)) => {
+            let summary = format!("another machine answers: expected instance {want}, this is {}", visible(is));
+            Err(Finding::new("identity-mismatch", summary)
+                    .hint("was the instance replaced, or its address given to another one? check `address` and `instance_id` in the inventory"))
+        }
+        (Some(want), None) => {
+            let summary = format!("the host does not say which instance it is; expected {want}");
+            Err(Finding::new("identity-unreadable", summary)
+                    .hint("it is read from /sys/class/dmi/id/board_asset_tag and /var/lib/cloud/data/instance-id; without them remove `instance_id`"))
+        }
     }
 }
 

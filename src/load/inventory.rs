@@ -401,7 +401,7 @@ impl Loader<'_> {
         }
         let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
         self.one_target_each(&hosts);
-        let mut places = Places::default();
+        let (mut places, mut instances) = (Places::default(), BTreeMap::new());
         let (mut resolved, mut own_vars, mut targets) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let mut no_user = Vec::new();
         for (host, belongs) in hosts.into_iter().zip(belongs) {
@@ -426,6 +426,12 @@ impl Loader<'_> {
             let port = levels.iter().find_map(|level| level.port).unwrap_or(22);
             if let Some(same) = places.take(&host.name, (&host.address, port), &host.address_at) {
                 self.found.push(same);
+            }
+            if let Some(id) = &host.instance_id
+                && let Some(first) = instances.insert(id.clone(), host.name.clone())
+            {
+                let message = format!("hosts `{first}` and `{}` are one: both are instance {id}", host.name);
+                self.found.push(Diagnostic::error("E406", message).at(host.at.clone(), "again"));
             }
             resolved.push(Host {
                 port,

@@ -11,6 +11,7 @@ mod documents;
 mod engine;
 mod exec;
 mod exit_codes;
+mod faults;
 mod free_port;
 mod fuzz;
 mod harness;

@@ -14,10 +14,11 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 /// Defines the function that runs one script between two markers, on each stream. The status comes from the subshell;
 /// `cwd` instead of a status says that the working directory is not there and the script was not run.
 ///
-/// After a script that may change something `+` behind its status says that the stream is held: more processes have it
-/// open than when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing is
-/// said of it. Streams are told apart by the names that `ls` reads of them: to look at a file itself (`-ef`, `stat`) would
-/// wait for ever where the output of any process is on a file system that does not answer.
+/// After a script that may change something `+` behind its status says that the stream is held: processes have it open
+/// that had not when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing
+/// is said of it; a process that redirects one of its streams just then is seen by the other. Streams are told apart by the
+/// names that `ls` reads of them: to look at the files themselves (`-ef`, `stat`) would wait for ever where the output of
+/// any process is on a file system that does not answer.
 ///
 /// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
 /// would stand between this program and the host: as a privileged shell it starts anew without them. Only a bash has
@@ -25,25 +26,25 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 pub(crate) const DEFINE: &str = r#"case ${BASH_VERSINFO-} in ?*) exec /bin/sh -p -s;; esac
 case ${BASH_VERSINFO-} in ?*) set +p;; esac
 unset CDPATH ENV
-__rb_n=0 __rb_m=0 __rb_out=0 __rb_err=0 __rb_keep=
+__rb_n= __rb_had= __rb_keep=
 __rbh() { :; }
 if [ -e /proc/self/fd/2 ]; then
 __rb_b=$(ls -ln /proc/self/fd/2); { __rb_a=$(ls -ln /proc/self/fd/2); } 2>&1
 __rb_1="-> ${__rb_a##*"-> "}" __rb_2="-> ${__rb_b##*"-> "}"
 case $__rb_1$__rb_2 in *\[*-*\[*) __rbh() {
-set -- $( { ls -ln /proc/[0-9]*/fd/[12] | grep -F -e "$__rb_1" -e "$__rb_2" | { n=0 m=0
-while IFS= read -r line; do
-case $line in *"$__rb_1") n=$((n + 1));; esac
-case $line in *"$__rb_2") m=$((m + 1));; esac
-done; echo "$n $m"; }; } 2>/dev/null )
-__rb_n=${1:-0} __rb_m=${2:-0}
+__rb_n=$( { ls -ln /proc/[0-9]*/fd/[12] | grep -F -e "$__rb_1" -e "$__rb_2" | while IFS= read -r line; do
+name=${line#*/proc/}; name=${name%% *}
+case $line in (*"$__rb_1") echo "a/$name";; esac
+case $line in (*"$__rb_2") echo "b/$name";; esac
+done; } 2>/dev/null )
 };; esac
 fi
-__rbh; __rb_out=$__rb_n __rb_err=$__rb_m
+__rbh; set -- $__rb_n; __rb_had=" $* "; set --
 __rbm() {
 __rbh; __rb_a= __rb_b=
-if [ "$__rb_n" -gt "$__rb_out" ]; then __rb_a=+; fi
-if [ "$__rb_m" -gt "$__rb_err" ]; then __rb_b=+; fi
+for __rb_file in $__rb_n; do
+case $__rb_had in *" $__rb_file "*) ;; *) case $__rb_file in a*) __rb_a=+;; *) __rb_b=+;; esac;; esac
+done
 }
 __rbe() {
 __rb_a= __rb_b=
@@ -58,7 +59,7 @@ if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; els
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
 set -- "$__rb_text"
-unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_m __rb_out __rb_err __rb_keep __rb_a __rb_b __rb_1 __rb_2
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_had __rb_keep __rb_a __rb_b __rb_1 __rb_2 __rb_file
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi

@@ -67,8 +67,7 @@ fn what_a_command_says_is_text_in_every_form_of_exec() {
 fn what_a_run_meets_is_text_in_every_form_of_it_and_raw_in_the_record() {
     let place = Place::new();
     let run = |flags: &[&'static str]| {
-        [&["run", "work", "--hosts", "all", "--yes", "--set", "what=EVIL\x1b[2J\u{202e}", "--ticket", "EVIL-7"], flags]
-            .concat()
+        [&["run", "work", "--hosts", "all", "--yes", "--set", "what=EVIL\x1b[2J\u{202e}", "--ticket", "EVIL-7"], flags].concat()
     };
     let forms: [&[&str]; 8] = [
         &[],

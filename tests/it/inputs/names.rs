@@ -173,6 +173,9 @@ fn one_machine_has_one_name() {
     let targets = "[hosts.a]\ntargets = { alb = \"i-1\" }\n[hosts.b]\ntargets = { alb = \"i-1\" }\n[target_groups.alb]\n";
     bench.write("two.toml", format!("[defaults]\nuser = \"u\"\n{targets}"));
     bench.bad_inventory("two.toml", &["two.toml:6:19: error[E406]: hosts `a` and `b` are both `i-1` in `alb`"]);
+    let twice = "[hosts.a]\ninstance_id = \"i-1\"\n[hosts.b]\ninstance_id = \"i-1\"\n";
+    bench.write("two.toml", format!("[defaults]\nuser = \"u\"\n{twice}"));
+    bench.bad_inventory("two.toml", &["two.toml:5:8: error[E406]: hosts `a` and `b` are one: both are instance i-1"]);
     // two doors of one address are two machines behind it, and nothing says otherwise
     bench.write(
         "two.toml",

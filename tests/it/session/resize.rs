@@ -32,6 +32,7 @@ fn a_window_that_changes_its_size_stays_right() {
     session.until("what was typed", |lines| lines.len() == 30 && lines.iter().any(|line| line.contains("before and")));
     session.keys(" after<Enter>");
     session.shows("Noted.");
+    session.until("the note in the record", |_| !folder.of("note").is_empty());
     assert_eq!(folder.of("note")[0]["text"], "before and after");
     session.keys("d");
     session.shows("letter picks, Enter does it");

@@ -33,15 +33,13 @@ fn run(dir: &Path, inventory: &str) -> Output {
     let book = "name = \"touch\"\ntitle = \"Touch\"\nabout = \"A mark\"\nrisk = \"destructive\"\n[[step]]\nid = \"touch\"\nkind = \"exec\"\nrun = \"echo x >>$MARK\"\n\
                 [vars]\nMARK = { type = \"path\", default = \"~/none\" }\n";
     fs::write(dir.join("runbooks/touch.toml"), book).expect("written");
-    let hosts = inventory.matches("[hosts.").count();
-    Command::new(env!("CARGO_BIN_EXE_runbook"))
-        .args(["run", "touch", "--hosts", "all", "-o", "json", "--confirm", &format!("touch {hosts}")])
-        .arg("--set")
-        .arg(format!("MARK={}", dir.join("mark").display()))
-        .current_dir(dir)
-        .env("RUNBOOK_STATE_DIR", dir.join("state"))
-        .output()
-        .expect("runbook")
+    let (hosts, mark) = (inventory.matches("[hosts.").count(), format!("MARK={}", dir.join("mark").display()));
+    runbook(dir, &["run", "touch", "--hosts", "all", "-o", "json", "--confirm", &format!("touch {hosts}"), "--set", &mark])
+}
+
+fn runbook(dir: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
+    command.args(words).current_dir(dir).env("RUNBOOK_STATE_DIR", dir.join("state")).output().expect("runbook")
 }
 
 /// The codes of the hosts that were not worked on, and the exit code.
@@ -69,6 +67,12 @@ fn an_instance_that_is_not_the_one_meant_is_not_touched() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert_eq!(codes(&output), (code.map(str::to_owned).into_iter().collect(), Some(exit)), "{said}");
         assert_eq!(marks(dir.path()), usize::from(exit == 0), "{said}");
+        let mark = dir.path().join("mark").display().to_string();
+        for words in [&["exec", "all", "--", "touch", &format!("{mark}-2")][..], &["hosts", "--probe"]] {
+            let output = runbook(dir.path(), words);
+            assert_eq!(output.status.code(), Some(exit), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+        assert_eq!(Path::new(&format!("{mark}-2")).exists(), exit == 0);
     }
 }
 

@@ -194,7 +194,7 @@ async fn where_one_session_is_allowed_a_script_may_leave_a_child_behind() {
 async fn late_words_are_nobody_elses_output() {
     let sshd = Sshd::start();
     let (mut session, _) = join(&sshd).await;
-    let text = "(n=0; while [ $n -lt 60 ]; do echo late; echo late >&2; sleep 0.05; n=$((n + 1)); done) & exit 3";
+    let text = "late() { n=0; while [ $n -lt 60 ]; do echo late; sleep 0.05; n=$((n + 1)); done; }; late & late >&2 & exit 3";
     let reply = run(&mut session, change(text)).await;
     assert_eq!((reply.exit, reply.stdout.held, reply.stderr.held), (code(3), true, true));
     for _ in 0..5 {
