@@ -22,9 +22,6 @@ use crate::model::step::Target;
 /// How often a lost connection is made again for a look.
 const RECONNECTS: u32 = 2;
 
-/// The class of a host that contradicts itself.
-const PROTOCOL_ERROR: &str = "protocol-error";
-
 /// What every lane of a run shares.
 pub struct RunContext<W: World> {
     /// The world.
@@ -130,14 +127,12 @@ pub struct Link<W: World> {
     machine: Option<String>,
     /// Whether the last try to reach the host failed on the way to it.
     down: bool,
-    /// Why it is not spoken to any more: what it says contradicts itself.
-    barred: Option<Finding>,
 }
 
 impl<W: World> Link<W> {
     /// Not connected yet.
     pub fn new(host: Host) -> Self {
-        Self { host, session: None, target: None, machine: None, down: false, barred: None }
+        Self { host, session: None, target: None, machine: None, down: false }
     }
 
     /// Not connected yet, to be accepted only if the machine is still the one that was met before.
@@ -166,10 +161,7 @@ impl<W: World> Link<W> {
             return Ok(());
         }
         self.session = None;
-        self.down = self.barred.is_some();
-        if let Some(barred) = &self.barred {
-            return Err(barred.clone());
-        }
+        self.down = false;
         let connected = tokio::select! {
             connected = ctx.world.connect(&self.host) => connected,
             () = ctx.orders.cancel.cancelled() => return Err(Finding::new("cancelled", "ended on request")),
@@ -261,10 +253,6 @@ impl<W: World> Link<W> {
 
     async fn drop_lost(&mut self, ctx: &RunContext<W>, class: &str, message: &str) {
         self.session = None;
-        if class == PROTOCOL_ERROR {
-            let hint = "find out what answers there, before anything is sent to it";
-            self.barred = Some(Finding::new(class, message).hint(hint));
-        }
         let lost = EventKind::HostLost { host: self.host.name.clone(), class: class.to_owned(), message: message.to_owned() };
         let _ = ctx.recorder.note(lost).await;
     }

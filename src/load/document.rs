@@ -297,8 +297,9 @@ impl<'n> Table<'n> {
 
     fn words(&mut self, key: &'static str, most: usize, may: fn(char) -> bool, found: &mut Vec<Diagnostic>) -> Option<&'n str> {
         let text = self.string(key, found)?;
-        let message = match text.chars().enumerate().find(|(at, c)| !may(*c) && !draws(text, *at, *c)) {
-            Some((at, c)) => format!("character {} of `{key}` cannot be read: {}", at + 1, code_point(c)),
+        let before = std::iter::once(' ').chain(text.chars());
+        let message = match text.chars().zip(before).enumerate().find(|(_, (c, before))| !may(*c) && !draws(*before, *c)) {
+            Some((at, (c, _))) => format!("character {} of `{key}` cannot be read: {}", at + 1, code_point(c)),
             None if text.len() > most => format!("`{key}` is longer than {most} bytes"),
             None => return Some(text),
         };
@@ -438,9 +439,8 @@ impl<'n> Table<'n> {
 }
 
 /// Whether a character only says how the sign before it is drawn.
-fn draws(text: &str, at: usize, c: char) -> bool {
-    let before = at.checked_sub(1).and_then(|before| text.chars().nth(before));
-    matches!(c, '\u{fe0e}' | '\u{fe0f}') && before.is_some_and(|c| !c.is_ascii())
+fn draws(before: char, c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}') && !before.is_ascii()
 }
 
 fn plain_text(node: &Node) -> Option<&str> {

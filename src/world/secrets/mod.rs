@@ -166,7 +166,7 @@ impl Secrets {
         let Some(redactor) = self.redactor() else { return };
         let facts = &mut connected.facts;
         let words = [&mut facts.os, &mut facts.arch, &mut facts.user, &mut facts.home, &mut facts.hostname];
-        let ids = facts.boot_id.iter_mut().chain(facts.machine_id.iter_mut());
+        let ids = [&mut facts.boot_id, &mut facts.machine_id, &mut facts.instance_id].into_iter().flatten();
         words.into_iter().chain(ids).for_each(|text| redactor.text(text));
     }
 

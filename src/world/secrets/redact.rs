@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memmem;
 
 use crate::model::op::Captured;
 use crate::world::secrets::forms::Forms;
@@ -80,23 +81,26 @@ impl Finder {
         found.map(|hit| Span { at: hit.range(), value: self.forms[hit.pattern().as_usize()].1, whole: true })
     }
 
-    /// The longest beginning of a form with which the bytes end, of those that are not whole.
-    fn begun(&self, bytes: &[u8]) -> Option<Part> {
+    /// The longest beginning of a form with which the bytes end, of those that are not whole and have at least so many bytes.
+    fn begun(&self, bytes: &[u8], least: usize) -> Option<Part> {
         let part = |(form, value): &(Vec<u8>, usize)| {
-            let most = bytes.len().min(form.len() - 1);
-            Part { length: overlap(form, &bytes[bytes.len() - most..]), of: form.len(), value: *value }
+            let end = &bytes[bytes.len() - bytes.len().min(form.len() - 1)..];
+            // of most forms nothing is there, which is seen sooner than how much
+            memmem::find(end, form.get(..least)?)?;
+            Some(Part { length: overlap(form, end), of: form.len(), value: *value })
         };
-        self.forms.iter().map(part).filter(|part| part.length > 0).max()
+        self.forms.iter().filter_map(part).filter(|part| part.length >= least).max()
     }
 
-    /// The longest end of a form with which the bytes begin, of those that are not whole.
-    fn left(&self, bytes: &[u8]) -> Option<Part> {
+    /// The longest end of a form with which the bytes begin, likewise.
+    fn left(&self, bytes: &[u8], least: usize) -> Option<Part> {
         let backwards = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
         let part = |(form, value): &(Vec<u8>, usize)| {
-            let most = bytes.len().min(form.len() - 1);
-            Part { length: overlap(&backwards(form), &backwards(&bytes[..most])), of: form.len(), value: *value }
+            let start = &bytes[..bytes.len().min(form.len() - 1)];
+            memmem::find(start, form.get(form.len().checked_sub(least)?..)?)?;
+            Some(Part { length: overlap(&backwards(form), &backwards(start)), of: form.len(), value: *value })
         };
-        self.forms.iter().map(part).filter(|part| part.length > 0).max()
+        self.forms.iter().filter_map(part).filter(|part| part.length >= least).max()
     }
 
     fn longest(&self) -> usize {
@@ -188,10 +192,10 @@ impl Redactor {
 
     /// The beginning of a form with which the bytes end.
     fn begun(&self, bytes: &[u8], least: usize) -> Option<Edge> {
-        let whole = self.whole.begun(bytes).filter(|part| part.length >= least);
+        let whole = self.whole.begun(bytes, least);
         let whole = whole.map(|part| Edge { at: bytes.len() - part.length..bytes.len(), value: part.value, from: Some(0) });
         let (text, places) = squeezed(bytes);
-        let spread = self.spread.begun(&text).filter(|part| part.length >= least);
+        let spread = self.spread.begun(&text, least);
         let spread = spread.map(|part| (places[text.len() - part.length], part.value));
         let spread = spread.map(|(at, value)| Edge { at: at..bytes.len(), value, from: None });
         whole.into_iter().chain(spread).min_by_key(|edge| edge.at.start)
@@ -199,10 +203,10 @@ impl Redactor {
 
     /// The end of a form with which the bytes begin.
     fn left(&self, bytes: &[u8], least: usize) -> Option<Edge> {
-        let whole = self.whole.left(bytes).filter(|part| part.length >= least);
+        let whole = self.whole.left(bytes, least);
         let whole = whole.map(|part| Edge { at: 0..part.length, value: part.value, from: Some(part.of - part.length) });
         let (text, places) = squeezed(bytes);
-        let spread = self.spread.left(&text).filter(|part| part.length >= least);
+        let spread = self.spread.left(&text, least);
         let spread = spread.map(|part| Edge { at: 0..places[part.length - 1] + 1, value: part.value, from: None });
         spread.into_iter().chain(whole).max_by_key(|edge| edge.at.end)
     }
@@ -395,6 +399,21 @@ mod tests {
             let redactor = Redactor::new([(name, value)].into_iter());
             let got = text(&redactor, &format!("a {value} b"));
             assert!(!got.contains(value), "{got}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_many_lines_is_looked_for_at_the_edges_of_many_stretches() {
+        let line = |n: u32| format!("{:08x}", n.wrapping_mul(0x9e37_79b9)).repeat(8);
+        let value: String = (0..30).map(|n| line(n) + "\n").collect();
+        let redactor = redactor(&value);
+        let (begun, left) = (&line(7)[..20], &line(9)[40..]);
+        for n in 0..64 {
+            let mut captured = Captured::whole(format!("{left} {} {begun}", "nothing ".repeat(n)));
+            let length = captured.head.len();
+            redactor.evidence(&mut captured, |bytes| std::iter::once(0..bytes.len()).collect());
+            let (head, tail) = (&captured.head[..left.len()], &captured.head[length - begun.len()..]);
+            assert!(head.iter().chain(tail).all(|byte| *byte == b'*'), "{:?}", captured.text());
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Secrets;
+use crate::engine::world::Connected;
+use crate::model::host::Facts;
 use crate::model::op::{
     Captured, Exit, HttpAnswer, HttpCall, HttpFrom, HttpMethod, HttpReply, Op, Pm2Call, Pm2Method, Pm2Reply, Reply, Shell,
     ShellReply,
@@ -105,4 +107,28 @@ async fn answers_of_services_and_daemons_are_marked_too() {
     secrets.redact(&Op::Pm2(call), &mut reply);
     let want = json!([{"name": "a [secret:pw] b", "[secret:pw]": [7, "x"]}]);
     assert_eq!(reply, Reply::Pm2(Pm2Reply::Answer { value: want }));
+}
+
+#[tokio::test]
+async fn what_a_host_says_of_itself_holds_no_value() {
+    let secrets = known(&[("pw", "hunter-22")]).await;
+    let (word, id) = (|| "a hunter-22".to_owned(), || Some("hunter-22".to_owned()));
+    let facts = Facts {
+        os: word(),
+        arch: word(),
+        user: word(),
+        uid: 0,
+        home: word(),
+        hostname: word(),
+        boot_id: id(),
+        machine_id: id(),
+        instance_id: id(),
+        skew_ms: 0,
+        skew_err_ms: 0,
+    };
+    let (key_type, fingerprint) = (String::new(), String::new());
+    let mut connected = Connected { key_type, fingerprint, facts, took: Duration::ZERO, algorithms: None };
+    secrets.redact_connected(&mut connected);
+    let told = format!("{:?}", connected.facts);
+    assert_eq!((told.contains("hunter"), told.matches("[secret:pw]").count()), (false, 8), "{told}");
 }

@@ -118,6 +118,8 @@ pub(crate) struct Held {
     pub(crate) keys: Vec<PublicKey>,
     /// How many more it holds of kinds that cannot be used here.
     pub(crate) others: usize,
+    /// Why it was not asked, or did not answer.
+    pub(crate) fault: Option<AgentFault>,
 }
 
 /// A connection to the agent, for one login.
@@ -168,7 +170,8 @@ impl Agent {
         let _ = self.dead.set(fault.clone());
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, AgentFault> {
+    /// The right to ask it something.
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, AgentFault> {
         // servers wait two minutes for a login
         let limit = self.touch * 3;
         match timeout(limit, self.gate.acquire()).await {

@@ -1,12 +1,14 @@
 //! Authentication: which keys are offered, in which order, signed by whom; never more than three, and never again where
 //! they were refused.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use russh::client::{AuthResult, Handle};
 use russh::keys::ssh_key::PublicKey;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
@@ -20,6 +22,7 @@ use crate::model::visible::literal;
 use crate::world::ssh::agent::{Agent, AgentFault, Held, Pause, Signer};
 use crate::world::ssh::client::{Client, Learned};
 use crate::world::ssh::keys::{KeyFile, KeyRing};
+use crate::world::ssh::plain_file::aside;
 use crate::world::timeouts::Timeouts;
 
 const MAX_OFFERS: usize = 3;
@@ -61,13 +64,17 @@ impl Identities {
         Self { ring: KeyRing::new(home), agent, limit: timeouts.auth }
     }
 
-    /// A connection to the agent and the keys it holds; none where there is no agent or it does not answer.
+    /// A connection to the agent and the keys it holds; none where there is no agent, and none with the reason where it does
+    /// not answer.
     async fn agent(&self, handle: Option<&Handle<Client>>, pause: &Arc<Pause>) -> (Option<Signer>, Held) {
-        let usable = self.agent.as_ref().filter(|agent| agent.dead().is_none());
-        let Some(agent) = usable else { return (None, Held::default()) };
-        match agent.open(handle.and_then(Handle::agent_session_binding), pause).await {
+        let Some(agent) = &self.agent else { return (None, Held::default()) };
+        let opened = match agent.dead() {
+            Some(fault) => Err(fault.clone()),
+            None => agent.open(handle.and_then(Handle::agent_session_binding), pause).await,
+        };
+        match opened {
             Ok((signer, held)) => (Some(signer), held),
-            Err(_) => (None, Held::default()),
+            Err(fault) => (None, Held { fault: Some(fault), ..Held::default() }),
         }
     }
 
@@ -77,8 +84,7 @@ impl Identities {
             Some(path) => vec![all.ring.file(&path)],
             None => all.ring.defaults(),
         };
-        let read = tokio::task::spawn_blocking(read).await;
-        read.map_err(|error| Finding::new("internal", format!("reading key files failed: {error}")))
+        aside("key files", read).await
     }
 
     /// Logs in, or says why not.
@@ -89,9 +95,11 @@ impl Identities {
         learned: &Learned,
     ) -> Result<(), Finding> {
         let pause = Arc::default();
+        let mut unheard = None;
         let login = async {
             let files = self.files(host.identity.clone()).await?;
             let (signer, held) = self.agent(Some(handle), &pause).await;
+            unheard.clone_from(&held.fault);
             let offers = self.offers(host, &files, &held)?;
             Login { handle, user: &host.user, learned, signer, tried: Vec::new() }.attempt(offers).await
         };
@@ -100,12 +108,12 @@ impl Identities {
                 .hint("a slow directory of users, or a server that is out of resources: look at its log")
         };
         let done = within(self.limit, &pause, login).await.unwrap_or_else(|| Err(late()));
-        done.map_err(|finding| self.agent_said(finding))
+        done.map_err(|finding| self.agent_said(finding, unheard.as_ref()))
     }
 
     /// What is wrong with the agent, where a key of its may have been what is missing.
-    fn agent_said(&self, finding: Finding) -> Finding {
-        match self.agent.as_ref().and_then(|agent| agent.dead()) {
+    fn agent_said(&self, finding: Finding, unheard: Option<&AgentFault>) -> Finding {
+        match unheard.or_else(|| self.agent.as_ref()?.dead()) {
             Some(fault) if finding.code != fault.word() => finding.evidence(format!("the agent: {fault} ({})", fault.word())),
             _ => finding,
         }
@@ -120,11 +128,11 @@ impl Identities {
         if !offers.is_empty() {
             return Ok(offers);
         }
-        let why = match (&self.agent, held.others) {
-            (None, _) => "no agent is named by SSH_AUTH_SOCK",
-            (Some(agent), _) if agent.dead().is_some() => "the agent cannot be used",
-            (Some(_), 0) => "the agent holds none, or is locked",
-            (Some(_), _) => "the agent holds none of a kind that can be used",
+        let why = match (&self.agent, &held.fault, held.others) {
+            (None, _, _) => "no agent is named by SSH_AUTH_SOCK",
+            (Some(_), Some(_), _) => "the agent cannot be used",
+            (Some(_), None, 0) => "the agent holds none, or is locked",
+            (Some(_), None, _) => "the agent holds none of a kind that can be used",
         };
         let finding = Finding::new("no-key", format!("there is no key to offer: {why}"))
             .hint("name one with `identity` in the inventory, or add one to the agent with ssh-add");
@@ -137,11 +145,17 @@ impl Identities {
     /// What is wrong with the keys of these hosts; the agent may be asked, the network is not.
     pub(crate) async fn check(self: &Arc<Self>, hosts: &[Host]) -> Vec<KeyFault> {
         let (_, held) = self.agent(None, &Arc::default()).await;
+        // each key once, all at the same time: a file system that hangs is waited for once
+        let firsts: HashMap<Option<&PathBuf>, &Host> = hosts.iter().map(|host| (host.identity.as_ref(), host)).collect();
+        let judged = firsts.into_iter().map(async |(identity, host)| {
+            let files = self.files(identity.cloned()).await;
+            let offers = files.and_then(|files| self.offers(host, &files, &held));
+            (identity, offers.err().map(|finding| self.agent_said(finding, held.fault.as_ref())))
+        });
+        let judged: HashMap<Option<&PathBuf>, Option<Finding>> = join_all(judged).await.into_iter().collect();
         let mut faults: Vec<KeyFault> = Vec::new();
         for host in hosts {
-            let files = self.files(host.identity.clone()).await;
-            let Err(finding) = files.and_then(|files| self.offers(host, &files, &held)) else { continue };
-            let finding = self.agent_said(finding);
+            let Some(Some(finding)) = judged.get(&host.identity.as_ref()).cloned() else { continue };
             match faults.iter_mut().find(|fault| fault.finding.says_as(&finding)) {
                 Some(fault) => fault.hosts.push(host.name.clone()),
                 None => faults.push(KeyFault { finding, hosts: vec![host.name.clone()] }),
@@ -346,4 +360,49 @@ fn interaction(summary: String) -> Finding {
 
 fn words(methods: &MethodSet) -> String {
     methods.iter().map(<&'static str>::from).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::Identities;
+    use crate::model::host::Host;
+    use crate::model::id::HostName;
+    use crate::world::timeouts::Timeouts;
+
+    fn host() -> Host {
+        Host {
+            name: HostName::parse("web-1").expect("a name"),
+            address: "web-1".to_owned(),
+            port: 22,
+            user: "deploy".to_owned(),
+            identity: None,
+            known_hosts: Vec::new(),
+            host_key_alias: None,
+            instance_id: None,
+            tags: Vec::new(),
+            groups: Vec::new(),
+            protected: false,
+            vars: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_others_keep_busy_is_not_one_that_holds_no_key() {
+        let identities = Arc::new(Identities::new(None, Some("/there/is/no/agent".into()), &Timeouts::default()));
+        let agent = identities.agent.clone().expect("an agent");
+        let turn = agent.turn().await.expect("a turn");
+        let faults = identities.check(&[host()]).await;
+        let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+        assert_eq!(fault.finding.summary, "there is no key to offer: the agent cannot be used");
+        let said = "the agent: other hosts had its attention for 90s (agent-busy)";
+        assert!(fault.finding.evidence.iter().any(|line| line == said), "{fault:?}");
+        drop(turn);
+        // that was no fault of the agent's: the next one asks it
+        let faults = identities.check(&[host()]).await;
+        let words = |line: &String| line.contains("(agent-missing)");
+        assert!(faults.iter().any(|fault| fault.finding.evidence.iter().any(words)), "{faults:?}");
+    }
 }

@@ -134,10 +134,15 @@ impl Learned {
         banner.push_str(text.get(..end.unwrap_or(0)).unwrap_or_default());
     }
 
+    /// This host is not spoken to any more in this run.
+    pub(crate) fn leave_alone(&self, finding: &Finding) {
+        self.crowd.suspend(&self.host, finding);
+    }
+
     /// Keeps the first reason; a peer that breaks the protocol is left alone for the rest of the run.
     fn end(&self, ending: Ending, text: String) {
         if matches!(ending, Ending::Broken | Ending::Panicked) {
-            self.crowd.suspend(&self.host, &broken(ending, &text));
+            self.leave_alone(&broken(ending, &text));
         }
         let _ = self.ended.set((ending, text));
     }

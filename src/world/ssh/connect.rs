@@ -22,6 +22,7 @@ use crate::world::ssh::crowd::{Crowd, Gate};
 use crate::world::ssh::distrust::{disagreement, distrust, honest};
 use crate::world::ssh::faults::{exchange_failed, login_failed, no_banner, no_keys, no_ssh};
 use crate::world::ssh::known_hosts::{Known, LookupName, Trust};
+use crate::world::ssh::plain_file::aside;
 use crate::world::ssh::retry::{Fault, Tries};
 use crate::world::ssh::trust::TrustStore;
 use crate::world::ssh::wire::{Carrier, Gauge, Wire};
@@ -153,11 +154,7 @@ impl Ground {
 
     async fn known(&self, host: &Host) -> Result<(LookupName, Known), Finding> {
         let (trust, host) = (Arc::clone(&self.trust), host.clone());
-        match tokio::task::spawn_blocking(move || trust.known(&host)).await {
-            Ok(Ok(known)) => Ok(known),
-            Ok(Err(error)) => Err(error.finding()),
-            Err(error) => Err(Finding::new("internal", format!("reading known host keys failed: {error}"))),
-        }
+        aside("known host keys", move || trust.known(&host)).await?.map_err(|error| error.finding())
     }
 
     async fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, Finding> {

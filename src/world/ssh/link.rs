@@ -9,6 +9,7 @@ use russh::{Channel, ChannelOpenFailure, Disconnect, Error};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::model::finding::Finding;
 use crate::world::ssh::client::{Client, Ending, Learned};
 use crate::world::ssh::wire::Gauge;
 use crate::world::timeouts::Timeouts;
@@ -76,6 +77,12 @@ impl Link {
     /// Closes the socket and ends the task behind it, whatever state they are in.
     pub(crate) fn cut(&self) {
         self.gauge.cut.cancel();
+    }
+
+    /// What is at the other end is not believed: the connection ends, and no other one is made in this run.
+    pub(crate) fn bar(&self, finding: &Finding) {
+        self.learned.leave_alone(finding);
+        self.cut();
     }
 
     /// Opens a channel, or says why not.

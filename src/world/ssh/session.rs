@@ -24,6 +24,9 @@ use crate::world::ssh::link::{Link, OpenFault};
 use crate::world::ssh::script::FACTS;
 use crate::world::ssh::shell::{PROTOCOL_ERROR, Shell, ShellFault};
 
+// for a host that contradicts itself
+const FIND_OUT: &str = "something that is no sshd answers here: find out what, before anything is sent to it";
+
 // channels for calls beside the shell; far below what servers allow
 const CALLS: usize = 8;
 
@@ -72,7 +75,13 @@ impl SshSession {
         let facts = Script::look("facts", FACTS).timeout(ground.timeouts.shell);
         let opened = Shell::open(&session.link, Some(&facts)).await;
         let asked = Asked { sent, answered: now().as_millis() };
-        let (shell, answer) = opened.map_err(|fault| no_shell(&fault, &session.link))?;
+        let (shell, answer) = opened.map_err(|fault| {
+            let finding = no_shell(&fault, &session.link);
+            if matches!(fault, ShellFault::Hostile(_)) {
+                session.link.bar(&finding);
+            }
+            finding
+        })?;
         let answer = answer.map(|done| done.stdout.head).unwrap_or_default();
         let facts: Facts = facts::read(&answer, asked).map_err(|unreadable| {
             Finding::new("unreadable", unreadable.to_string()).hint("is this a POSIX host with uname, id and date?")
@@ -94,9 +103,6 @@ impl SshSession {
         let calls: Vec<_> = ops.iter().map(|op| call(link, home, op, cancel)).collect();
         let calls = stream::iter(calls).buffered(CALLS).collect::<Vec<_>>();
         let (printed, called) = join(self.scripts.run(&scripts, cancel), calls).await;
-        if self.scripts.hostile().is_some() {
-            self.link.cut();
-        }
         let mut printed = printed.into_iter().map(Reply::Shell);
         called.into_iter().filter_map(|reply| reply.or_else(|| printed.next())).collect()
     }
@@ -129,6 +135,10 @@ impl SshSession {
     }
 }
 
+fn unbelieved(why: &str) -> String {
+    format!("the server said what cannot both be true ({why}): nothing that it says is believed")
+}
+
 fn unsent(why: &str) -> ShellReply {
     let (stdout, stderr) = (Captured::default(), Captured::default());
     ShellReply { exit: Exit::NotStarted { why: why.to_owned() }, stdout, stderr, took: Duration::ZERO }
@@ -157,6 +167,9 @@ impl Session for SshSession {
             let readers = rest.iter().take_while(|op| !op.mutates()).count();
             let (group, after) = rest.split_at(if first.mutates() { 1 } else { readers });
             replies.extend(self.together(group, cancel).await);
+            if let Some(why) = self.scripts.hostile() {
+                self.link.bar(&Finding::new(PROTOCOL_ERROR, unbelieved(why)).hint(FIND_OUT));
+            }
             rest = after;
         }
         // nothing that comes back gets further with a value in it
@@ -166,8 +179,7 @@ impl Session for SshSession {
 
     fn lost(&self) -> Option<(String, String)> {
         if let Some(why) = self.scripts.hostile() {
-            let message = format!("the server said what cannot both be true ({why}): nothing that it says is believed");
-            return Some((PROTOCOL_ERROR.to_owned(), message));
+            return Some((PROTOCOL_ERROR.to_owned(), unbelieved(why)));
         }
         self.link.lost().map(|mut why| {
             self.secrets.redact_text(&mut why);
@@ -199,9 +211,7 @@ fn no_shell(fault: &ShellFault, link: &Link) -> Finding {
             Some(why) => finding.evidence(why),
             None => finding,
         },
-        ShellFault::Hostile(_) => {
-            finding.hint("something that is no sshd answers here: find out what, before anything is sent to it")
-        }
+        ShellFault::Hostile(_) => finding.hint(FIND_OUT),
         _ => finding,
     }
 }

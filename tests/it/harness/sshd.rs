@@ -96,12 +96,12 @@ impl Sshd {
         public(&self.path(&format!("host_{kind}")))
     }
 
-    /// Replaces what is known of hosts.
     /// Records its key for every address that it listens on: hosts of one inventory have one each.
     pub(crate) fn record_everywhere(&self) {
         self.record(&format!("[127.0.0.*]:{} {}", self.port, self.host_key("ed25519")));
     }
 
+    /// Replaces what is known of hosts.
     pub(crate) fn record(&self, known_hosts: &str) {
         fs::write(self.path("known_hosts"), format!("{known_hosts}\n")).expect("written");
     }

@@ -222,6 +222,21 @@ async fn long_output_is_bounded_and_counted() {
 }
 
 #[tokio::test]
+async fn keys_are_exchanged_again_in_the_middle_and_nothing_is_lost() {
+    for ciphers in ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr"] {
+        let sshd = Sshd::with(&format!("RekeyLimit 64K\nCiphers {ciphers}\nLogLevel DEBUG1\n"));
+        let (mut session, _) = join(&sshd).await;
+        let text = "head -c 3000000 /dev/zero | tr '\\0' x; echo end";
+        let reply = run(&mut session, change(text)).await;
+        assert_eq!((reply.exit, reply.stdout.total), (code(0), 3_000_004), "{ciphers}: {:?}", session.lost());
+        assert_eq!(run(&mut session, look("exit 4")).await.exit, code(4), "{ciphers}");
+        session.close().await;
+        let exchanges = sshd.log().matches("SSH2_MSG_NEWKEYS received").count();
+        assert!(exchanges > 2, "{ciphers}: keys were exchanged {exchanges} times");
+    }
+}
+
+#[tokio::test]
 async fn noise_of_login_shells_is_told_apart() {
     let sshd = Sshd::with(r#"ForceCommand echo "Welcome, begin end"; echo more >&2; exec sh -c "$SSH_ORIGINAL_COMMAND""#);
     let (mut session, _) = join(&sshd).await;

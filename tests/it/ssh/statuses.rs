@@ -173,15 +173,19 @@ async fn other(does: &str) -> (Exit, Option<String>, Exit) {
     let port: u16 = lines.next().expect("a port").expect("a line").parse().expect("a number");
     let known = dir.path().join("known_hosts");
     fs::write(&known, format!("[127.0.0.1]:{port} {key}\n")).expect("written");
-    let joined = fleet().connect(&host(port, &dir.path().join("user"), &known)).await;
+    let (fleet, host) = (fleet(), host(port, &dir.path().join("user"), &known));
+    let joined = fleet.connect(&host).await;
     let (mut session, _) = joined.unwrap_or_else(|fault| panic!("{fault:?}"));
     let op = Shell::authored("lie".to_owned(), ASKED.to_owned(), true).timeout(Duration::from_secs(20));
     let reply = run(&mut session, Op::Shell(op)).await;
     assert_eq!(lines.next().expect("a word").expect("a line"), "lied");
     let after = run(&mut session, look("exit 4")).await;
+    let lost = session.lost().map(|(class, _)| class);
+    let again = fleet.connect(&host).await.err().map(|fault| fault.finding.code);
+    assert_eq!(again, lost, "whoever is hostile is left alone by everybody, and nobody else is");
     let _ = child.kill();
     let _ = child.wait();
-    (reply.exit, session.lost().map(|(class, _)| class), after.exit)
+    (reply.exit, lost, after.exit)
 }
 
 #[tokio::test(flavor = "multi_thread")]
