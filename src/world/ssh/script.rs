@@ -16,9 +16,9 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 ///
 /// After a script that may change something `+` behind its status says that the stream is held: processes have it open
 /// that had not when the shell began. What is just about to close it gets a moment. Where the host does not tell, nothing
-/// is said of it; a process that redirects one of its streams just then is seen by the other. Streams are told apart by the
-/// names that `ls` reads of them: to look at the files themselves (`-ef`, `stat`) would wait for ever where the output of
-/// any process is on a file system that does not answer.
+/// is said of it; a process that redirects one of its streams just then is seen by the other. Streams are told apart by
+/// the names that `ls` reads of them: to look at a file itself (`-ef`, `stat`) would wait for ever where the output of any
+/// process is on a file system that does not answer.
 ///
 /// A bash would take functions and options from the environment of the login, and a function called `printf` or `kill`
 /// would stand between this program and the host: as a privileged shell it starts anew without them. Only a bash has
@@ -26,24 +26,26 @@ pub(crate) const EXEC: &str = "exec /bin/sh -s";
 pub(crate) const DEFINE: &str = r#"case ${BASH_VERSINFO-} in ?*) exec /bin/sh -p -s;; esac
 case ${BASH_VERSINFO-} in ?*) set +p;; esac
 unset CDPATH ENV
-__rb_n= __rb_had= __rb_keep=
-__rbh() { :; }
+__rb_n= __rb_was= __rb_keep=
+__rbh() { __rb_n=; }
 if [ -e /proc/self/fd/2 ]; then
 __rb_b=$(ls -ln /proc/self/fd/2); { __rb_a=$(ls -ln /proc/self/fd/2); } 2>&1
 __rb_1="-> ${__rb_a##*"-> "}" __rb_2="-> ${__rb_b##*"-> "}"
 case $__rb_1$__rb_2 in *\[*-*\[*) __rbh() {
-__rb_n=$( { ls -ln /proc/[0-9]*/fd/[12] | grep -F -e "$__rb_1" -e "$__rb_2" | while IFS= read -r line; do
-name=${line#*/proc/}; name=${name%% *}
-case $line in (*"$__rb_1") echo "a/$name";; esac
-case $line in (*"$__rb_2") echo "b/$name";; esac
-done; } 2>/dev/null )
+set -- $( exec 2>/dev/null
+ls -ln /proc/[0-9]*/fd/[12] | grep -F -e "$__rb_1" -e "$__rb_2" | while IFS= read -r line; do
+file=${line%" -> "*}; file=${file##* }
+case $line in (*"$__rb_1") echo "1:$file";; esac
+case $line in (*"$__rb_2") echo "2:$file";; esac
+done )
+__rb_n=" $* "
 };; esac
 fi
-__rbh; set -- $__rb_n; __rb_had=" $* "; set --
+__rbh; __rb_was=$__rb_n
 __rbm() {
 __rbh; __rb_a= __rb_b=
 for __rb_file in $__rb_n; do
-case $__rb_had in *" $__rb_file "*) ;; *) case $__rb_file in a*) __rb_a=+;; *) __rb_b=+;; esac;; esac
+case $__rb_was in *" $__rb_file "*) ;; *) case $__rb_file in 1:*) __rb_a=+;; *) __rb_b=+;; esac;; esac
 done
 }
 __rbe() {
@@ -59,7 +61,7 @@ if [ -n "$2" ] && ! ( cd -- "$2" ) </dev/null; then __rb_end=cwd __rb_keep=; els
 for __rb_pair do export "$__rb_pair" || exit; done
 if [ -n "$__rb_dir" ]; then cd -- "$__rb_dir" || exit; fi
 set -- "$__rb_text"
-unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_had __rb_keep __rb_a __rb_b __rb_1 __rb_2 __rb_file
+unset __rb_dir __rb_text __rb_pair __rb_end __rb_n __rb_was __rb_keep __rb_a __rb_b __rb_1 __rb_2 __rb_file
 eval "set --; $1"
 ) </dev/null
 __rb_end=$?; fi
