@@ -112,9 +112,6 @@ impl Answer {
             Exit::Code { code: 0 } => "ok".to_owned(),
             Exit::Code { code } => format!("failed, exit {code}{}", meaning(*code)),
             Exit::Signal { name } => format!("failed, ended by SIG{}", visible(name)),
-            Exit::TimedOut if reply.stdout.held || reply.stderr.held => {
-                "failed, timed out; it was ended on the host, and a process that left its group may still be running".to_owned()
-            }
             Exit::TimedOut => "failed, timed out; it was ended on the host and is gone".to_owned(),
             Exit::Unknown { why } if why == "two-statuses" || why == "two-answers" => {
                 format!("unknown, {}: what came back contradicts itself and is not believed", visible(why))

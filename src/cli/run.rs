@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
@@ -41,6 +43,9 @@ use crate::report::{end, lines};
 use crate::state::run::RunState;
 use crate::state::summary::{Flags, conclude, quoted};
 use crate::world::any::AnyFleet;
+
+/// How long an output may take the last words of a run.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Arguments of `runbook run`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -390,9 +395,13 @@ pub(super) fn again(args: &Args, settings: &Settings) -> Flags {
     flags
 }
 
-/// The length and head of the record, to be noted elsewhere.
+/// The length and head of the record, to be noted elsewhere. An output that nobody reads takes them never, and is not
+/// waited for: it may be held by the last line that it did not take.
 fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
-    if let Ok(Some((events, head))) = journal.head(run) {
+    let Ok(Some((events, head))) = journal.head(run) else { return };
+    let settings = settings.clone();
+    let (told, done) = std::sync::mpsc::channel();
+    thread::spawn(move || {
         let paint = Paint { color: settings.color };
         // a closed output is no failure of the run
         let _ = match settings.output {
@@ -401,7 +410,9 @@ fn tell_head(journal: &Journal, settings: &Settings, run: &RunId, sim: bool) {
             Form::Json => end::record(&mut settings.err(), Paint { color: false }, events, &head),
             Form::Quiet => Ok(()),
         };
-    }
+        let _ = told.send(());
+    });
+    let _ = done.recv_timeout(LAST_WORDS);
 }
 
 /// The third Ctrl-C: says what is running and open, from the record.

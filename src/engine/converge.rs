@@ -634,10 +634,7 @@ fn grade(reply: &Reply) -> Grade {
         Exit::Code { code: 0 } => Grade::Done,
         Exit::Code { .. } => Grade::Ended,
         Exit::Signal { name } => Grade::Failed(Finding::new("signal", format!("ended by SIG{name}"))),
-        Exit::TimedOut => {
-            let finding = Finding::new("timeout", "took too long, was ended on the host and seen to be gone");
-            Grade::Failed(if held { finding.evidence(seen::HELD) } else { finding })
-        }
+        Exit::TimedOut => Grade::Failed(Finding::new("timeout", "took too long, was ended on the host and seen to be gone")),
         Exit::NotStarted { why } => Grade::NotSent(match why.split_once(": ") {
             // a word, and what there is to say of it
             Some((word, what)) => Finding::new(word, format!("it was not sent: {what}")),
@@ -647,8 +644,10 @@ fn grade(reply: &Reply) -> Grade {
             Finding::new(why, "it was sent, and what came back contradicts itself: it is not believed")
                 .hint("find out what answers there, then look at the host before anything is run again"),
         ),
-        Exit::Unknown { why } => Grade::Doubt(
-            Finding::new(why, "it was sent and no exit status came back").hint("look at the host before anything is run again"),
-        ),
+        Exit::Unknown { why } => {
+            let finding = Finding::new(why, "it was sent and no exit status came back");
+            let finding = finding.hint("look at the host before anything is run again");
+            Grade::Doubt(if held { finding.evidence(seen::HELD) } else { finding })
+        }
     }
 }

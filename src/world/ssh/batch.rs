@@ -222,7 +222,14 @@ impl Scripts {
                 self.hostile = self.hostile.or_else(|| shell.hostile());
                 let unconfirmed = if late { "timeout-unconfirmed" } else { "cancel-unconfirmed" };
                 let others = (matches!(ended, Ended::Unconfirmed | Ended::Untouched) && !late).then_some(unconfirmed);
-                (halted(marker, &ended, late, was_sent(0), unconfirmed), output, others)
+                let exit = match halted(marker, &ended, late, was_sent(0), unconfirmed) {
+                    // what left its group was not ended with it
+                    Exit::TimedOut | Exit::Signal { .. } if output.0.held || output.1.held => {
+                        Exit::Unknown { why: unconfirmed.to_owned() }
+                    }
+                    exit => exit,
+                };
+                (exit, output, others)
             }
         };
         let took = start.elapsed();

@@ -1,6 +1,7 @@
 //! What comes back: long, without lines, without text, late, on one stream alone.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -125,6 +126,23 @@ fn runbook(dir: &Path, work: &str, arguments: &[&str]) -> Command {
 fn shown(dir: &Path, work: &str, arguments: &[&str]) -> Value {
     let shown = runbook(dir, work, &[&["show", "last", "-o", "json"], arguments].concat()).output().expect("it runs");
     serde_json::from_slice(&shown.stdout).expect("json")
+}
+
+#[test]
+fn an_output_that_takes_nothing_keeps_no_run_from_ending() {
+    for form in ["json", "human", "quiet"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (nobody, mut to) = std::io::pipe().expect("a pipe");
+        rustix::fs::fcntl_setfl(&to, rustix::fs::OFlags::NONBLOCK).expect("a flag");
+        // full to the last byte
+        while to.write(b"x").is_ok() {}
+        rustix::fs::fcntl_setfl(&to, rustix::fs::OFlags::empty()).expect("a flag");
+        let mut command = runbook(dir.path(), "work", &["run", "work", "--hosts", "all", "-i", "sim:6?speed=max", "-o", form]);
+        let mut child =
+            command.args(["--confirm", "work 6"]).stdout(to.try_clone().expect("a pipe")).stderr(to).spawn().expect("it runs");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{form}");
+        drop(nobody);
+    }
 }
 
 #[test]
