@@ -217,6 +217,7 @@ async fn among_thirty_misbehaving_hosts_the_good_two_are_done_as_if_alone_and_ea
         assert!(together.memory > 0 && together.memory < MEMORY, "{} KiB", together.memory);
         let difference = together.good_after().saturating_sub(alone.good_after());
         differences.push(difference);
+        println!("{misbehaving} misbehaving hosts: the good two took {difference:?} longer, at most {} KiB", together.memory);
         if difference < Duration::from_secs(2) {
             break;
         }
