@@ -31,7 +31,7 @@ impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Token::Word(word) => write!(f, "`{word}`"),
-            Token::Literal(value) => write!(f, "`{value}`"),
+            Token::Literal(value) => write!(f, "`{}`", literal(&value.to_string())),
             Token::Sign(Sign::Equal) => f.write_str("`==`"),
             Token::Sign(Sign::NotEqual) => f.write_str("`!=`"),
             Token::Sign(Sign::Less) => f.write_str("`<`"),
