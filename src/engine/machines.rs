@@ -11,7 +11,7 @@ use crate::model::visible::visible;
 
 /// What tells one machine and user from another. Containers share the boot of their machine, cloned images its id and its
 /// keys: only all of them together are one machine.
-type Identity = [String; 5];
+type Identity = (String, String, Option<String>, String, String);
 
 /// The machines of a run, by the names that they answered under.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ impl Machines {
     pub fn meet(&self, name: &HostName, connected: &Connected) -> Result<(), Finding> {
         let facts = &connected.facts;
         let Some(boot) = facts.boot_id.clone() else { return Ok(()) };
-        let machine = facts.machine_id.clone().unwrap_or_default();
-        let identity = [connected.fingerprint.clone(), boot, machine, facts.hostname.clone(), facts.user.clone()];
+        let (key, machine) = (connected.fingerprint.clone(), facts.machine_id.clone());
+        let identity = (key, boot, machine, facts.hostname.clone(), facts.user.clone());
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         let Met { names, twins } = &mut *met;
         let names = names.entry(identity).or_default();
